@@ -22,9 +22,11 @@
  *   zigzag(owner - id)	if OWNER,
  *   file offset / 4096	if OFFSET (0 otherwise),
  *   transaction - birth	if OLD (0 otherwise),
- * and the crc32c of the stored bytes, 4 bytes little-endian.
+ * and the crc32c of the stored bytes, 4 bytes little-endian. Varints take the
+ * fewest bytes that hold them; what the optional fields hold is not zero.
  * Places follow from the order: a chunk with ALIGNED takes the next sectors
- * upward, any other ends where the one before it starts.
+ * upward, any other ends where the one before it starts. The entry table ends
+ * where the last of these starts.
  */
 #ifndef VFSR_FORMAT_FOOTER_H
 #define VFSR_FORMAT_FOOTER_H
@@ -32,6 +34,8 @@
 #include "format/types.h"
 
 #define VFSR_FOOTER_MAGIC	0x46534656u	/* "VFSF" */
+
+#define VFSR_MIN_STRIPE_SECTORS	3u	/* of data: two footers and one more */
 
 #define VFSR_ENTRY_KIND_MASK	0x07u	/* enum vfsr_kind */
 #define VFSR_ENTRY_COMPRESSED	0x08u	/* state 01; clear: state 00 */

@@ -3,8 +3,9 @@
  * The trailer: the last sector of a sealed strip, one copy per column.
  *
  * A strip of S sectors has R = S - 1 rows, then the trailer. Rows 0..R-r-1
- * carry stripes, row R-r+j is the XOR of class j (rows i < R-r with
- * i mod r == j) of its own strip; rows in no stripe count as zero.
+ * carry stripes; the last r rows are column parity: row q >= R-r is the XOR of
+ * the rows i < R-r with i mod r == q mod r of its own strip; rows in no stripe
+ * count as zero. So any r neighbouring rows are in r different classes.
  * In an interleaved grid sector offsets run over the n adjacent strips as one
  * region: the stripe at row s, depth d, column c, row i is at
  * s * n + c * d + (i - s); the parity rows count as a stripe of depth r at row
@@ -35,7 +36,7 @@ struct vfsr_disk_trailer {
 	__u8	pad1[128];
 	__le32	strip[VFSR_MAX_COLUMNS];
 	__u8	device[VFSR_MAX_COLUMNS];
-	__u8	starts[VFSR_BITMAP_BYTES]; /* bit i of byte i/8: stripe at row i */
+	__u8	starts[VFSR_BITMAP_BYTES]; /* bit i%8 of byte i/8: start at i */
 	__le32	parity_crc[VFSR_MAX_PARITY_CRCS]; /* [column * r + j] */
 	__u8	pad2[1184];
 };

@@ -5,9 +5,13 @@
  * A node is one metadata object of at most 4 KiB, stored without any gap:
  * head, inode header (only in the inode's own node, which is the root of its
  * tree), item heads in key order, item values in the same order. Only as many
- * bytes as are used are stored. A leaf has level 0; items of
- * a higher level have the key of the first item below the child and
- * the child's id as their value (8 bytes). Keys are ordered by (type, key).
+ * bytes as are used are stored. Keys are ordered by (type, key).
+ *
+ * A leaf has level 0; the items of a node of level l are its children, of level
+ * l - 1: the value is the child's id (8 bytes), the key is no greater than any
+ * key below that child, and greater than any key below the child before. It
+ * starts as the key of the first item below; deleting that item may leave
+ * it, inserting a smaller one lowers it. Only a root may have no items.
  */
 #ifndef VFSR_FORMAT_NODE_H
 #define VFSR_FORMAT_NODE_H
@@ -17,6 +21,8 @@
 #define VFSR_NODE_MAGIC		0x4e534656u	/* "VFSN" */
 #define VFSR_MAX_NODE_LEVEL	15
 #define VFSR_MAX_ITEM_BYTES	1792u	/* of a value; two fit any node */
+
+#define VFSR_CHILD_BYTES	8u	/* value of an item of level > 0 */
 
 /* Types of items; the values are on disk and give the order. */
 enum vfsr_item_type {
@@ -90,6 +96,23 @@ static_assert(offsetof(struct vfsr_disk_inode, change) == 96, "inode is ABI");
 static_assert(offsetof(struct vfsr_disk_inode, spare) == 128, "inode is ABI");
 
 #define VFSR_INODE_BYTES_MIN	112u
+#define VFSR_INODE_BYTES_ALIGN	8u
+
+/* File types, as DT_* of dirent.h; an inode's mode has them in bits 15..12. */
+enum vfsr_file_type {
+	VFSR_DT_FIFO	= 1,
+	VFSR_DT_CHR	= 2,
+	VFSR_DT_DIR	= 4,
+	VFSR_DT_BLK	= 6,
+	VFSR_DT_REG	= 8,
+	VFSR_DT_LNK	= 10,
+	VFSR_DT_SOCK	= 12,
+};
+#define VFSR_MODE_TYPE_SHIFT	12
+
+#define VFSR_FILE_BYTES_MAX	((1ull << 63) - 1)
+#define VFSR_NSEC_PER_SEC	1000000000u
+#define VFSR_NAME_MAX		255u	/* of a file or attribute */
 
 #define VFSR_EXTENT_PREALLOC	0x0001u	/* reserved: reads as zero */
 #define VFSR_EXTENT_ENCRYPTED	0x0002u	/* reserved */
@@ -142,5 +165,6 @@ static_assert(offsetof(struct vfsr_disk_xattr, name) == VFSR_XATTR_HEAD,
  * zero. Keys below 2 are moved to 2 (cookies 0 and 1 are "." and "..").
  */
 #define VFSR_HASH_DISC_BITS	15
+#define VFSR_HASH_KEY_MIN	2u
 
 #endif

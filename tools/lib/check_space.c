@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The part of the check that looks at members and grids: every copy of the
+ * record and of the strip tables, every trailer, every footer and its entry
+ * table, and whether these and the map tell the same.
+ */
+#include <stdlib.h>
+
+#include "lib/check_priv.h"
+
+/* The head and the tail copy of something on one member. */
+#define NR_COPIES	2
+
+static void check_ring(struct check *c, unsigned int m, struct vfsr_super *s,
+		       u8 *slot)
+{
+	const struct vfsr_super *want = c->pool->super;
+	u64 ring[NR_COPIES] = {
+		VFSR_BOOT_BYTES,
+		want->member[m].bytes - VFSR_RING_BYTES,
+	};
+	unsigned int i;
+
+	for (i = 0; i < NR_COPIES; i++) {
+		u64 pos = ring[i] + want->sequence % VFSR_RING_SLOTS *
+					    VFSR_SLOT_BYTES;
+		struct vfsr_fault f = { .reason = VFSR_REASON_NO_SUPER };
+
+		if (vfsr_dev_read(c->pool->dev[m], slot, VFSR_SLOT_BYTES,
+				  pos) ||
+		    vfsr_super_decode(slot, VFSR_SLOT_BYTES, s, &f)) {
+			f.where = pos;
+			vfsr_check_found(c, (int)m, 0, 0, &f);
+			continue;
+		}
+		if (memcmp(s->pool_uuid, want->pool_uuid, VFSR_UUID_BYTES))
+			vfsr_check_bad(c, VFSR_REASON_UUID, (int)m, 0, 0, 0, 0);
+		else if (s->epoch != want->epoch ||
+			 s->sequence != want->sequence)
+			vfsr_check_bad(c, VFSR_REASON_STALE, (int)m, 0, 0,
+				       s->sequence, want->sequence);
+		else if (s->this_member != m)
+			vfsr_check_bad(c, VFSR_REASON_SELF, (int)m, 0, 0,
+				       s->this_member, m);
+	}
+}
+
+/* One copy of a member's table region. */
+struct region {
+	struct check *c;
+	unsigned int member;
+	u64 sector;	/* first */
+	u32 nr_table, nr_live, nr_index;
+	u8 *block;	/* 4 KiB */
+	u8 *index;	/* 4 KiB */
+	u32 *owner;	/* by strip: 1 + index in pool->grid, 0: free */
+};
+
+static int read_block(struct region *r, u8 *block, u32 number, u32 in_kind,
+		      u8 kind, const struct vfsr_table_ref *ref)
+{
+	struct vfsr_table_head head = { .member = (u16)r->member, .kind = kind,
+					.block = in_kind };
+	u64 pos = (r->sector + 2ull * number + ref->slot) * VFSR_SECTOR_BYTES;
+	struct vfsr_fault f = { .reason = VFSR_REASON_CRC };
+	int err;
+
+	memcpy(head.pool_uuid, r->c->pool->super->pool_uuid, VFSR_UUID_BYTES);
+	err = vfsr_dev_read(r->c->pool->dev[r->member], block,
+			    VFSR_SECTOR_BYTES, pos);
+	if (!err)
+		err = vfsr_table_check(block, &head, ref->crc, &f);
+	if (err) {
+		f.where = pos;
+		vfsr_check_found(r->c, (int)r->member, 0, 0, &f);
+	}
+	return err;
+}
+
+/* Is a strip's entry what the grid list was made from? */
+static void check_strip(struct region *r, u32 number, const u8 *block, u32 i)
+{
+	struct vfsr_fault f = { 0 };
+	struct vfsr_strip s;
+	struct vfsr_grid *g;
+
+	if (vfsr_strip_decode(block, i, r->c->pool->super->strip_shift, &s,
+			      &f)) {
+		vfsr_check_found(r->c, (int)r->member, 0, 0, &f);
+		return;
+	}
+	if (!s.grid)
+		return;
+	g = vfsr_pool_grid(r->c->pool, s.grid);
+	if (!g || s.column >= g->g.n ||
+	    g->device[s.column] != r->member || g->strip[s.column] != number ||
+	    s.policy.k != g->g.k || s.policy.m != g->g.m ||
+	    s.policy.r != g->g.r || s.layout != g->g.layout ||
+	    s.use != g->use || s.state != g->state)
+		vfsr_check_bad(r->c, VFSR_REASON_STRIP, (int)r->member, s.grid,
+			       0, number, s.column);
+}
+
+static void check_live(struct region *r, u32 number, u32 live)
+{
+	struct vfsr_grid *g = NULL;
+	u32 want = 0;
+
+	if (r->owner[number]) {
+		g = &r->c->pool->grid[r->owner[number] - 1];
+		want = g->live_bytes;
+	}
+	if (live != want)
+		vfsr_check_bad(r->c, VFSR_REASON_LIVE, (int)r->member,
+			       g ? g->id : 0, 0, live, want);
+}
+
+/* All entries of one block that is right in itself. */
+static void check_block(struct region *r, u32 in_kind, bool live)
+{
+	u32 per = live ? (u32)VFSR_LIVES_PER_BLOCK : (u32)VFSR_STRIPS_PER_BLOCK;
+	u32 nr_strips = r->c->pool->super->member[r->member].nr_strips;
+	u32 i, n;
+
+	for (i = 0; i < per; i++) {
+		n = in_kind * per + i;
+		if (n >= nr_strips)
+			return;
+		if (live)
+			check_live(r, n, vfsr_live_get(r->block, i));
+		else
+			check_strip(r, n, r->block, i);
+	}
+}
+
+static void check_region(struct region *r)
+{
+	const struct vfsr_member *m = &r->c->pool->super->member[r->member];
+	u32 per = (u32)VFSR_REFS_PER_BLOCK, all = r->nr_table + r->nr_live;
+	u32 x, b;
+
+	for (x = 0; x < r->nr_index; x++) {
+		struct vfsr_table_ref ref = { m->index[x].crc,
+					      m->index[x].slot };
+		struct vfsr_fault f = { 0 };
+
+		if (read_block(r, r->index, x, x, VFSR_TABLE_INDEX, &ref))
+			continue;
+		for (b = x * per; b < all && b < (x + 1) * per; b++) {
+			bool live = b >= r->nr_table;
+			u32 in_kind = live ? b - r->nr_table : b;
+
+			if (vfsr_ref_get(r->index, b - x * per, &ref, &f)) {
+				vfsr_check_found(r->c, (int)r->member, 0, 0,
+						 &f);
+				continue;
+			}
+			if (!read_block(r, r->block, r->nr_index + b, in_kind,
+					live ? VFSR_TABLE_LIVE :
+					       VFSR_TABLE_STRIPS, &ref))
+				check_block(r, in_kind, live);
+		}
+	}
+}
+
+/* Which grid owns each strip of a member, as the grid list says. */
+static u32 *map_owners(struct check *c, unsigned int m)
+{
+	u32 nr = c->pool->super->member[m].nr_strips, i, col;
+	u32 *owner = calloc(nr + 1u, sizeof(*owner));
+
+	for (i = 0; owner && i < c->pool->nr_grids; i++) {
+		struct vfsr_grid *g = &c->pool->grid[i];
+
+		for (col = 0; col < g->g.n; col++)
+			if (g->known >> col & 1 && g->device[col] == m &&
+			    g->strip[col] < nr)
+				owner[g->strip[col]] = i + 1;
+	}
+	return owner;
+}
+
+static int check_member(struct check *c, unsigned int m, struct vfsr_super *s,
+			u8 *slot, u8 *blocks)
+{
+	const struct vfsr_member *mem = &c->pool->super->member[m];
+	u64 sector[NR_COPIES] = { mem->table_sector, mem->tail_sector };
+	struct region r = { .c = c, .member = m, .block = blocks,
+			    .index = blocks + VFSR_SECTOR_BYTES };
+	unsigned int i;
+
+	if (mem->state == VFSR_MEMBER_NONE)
+		return 0;
+	if (!c->pool->dev[m]) {
+		vfsr_check_bad(c, VFSR_REASON_NO_DEVICE, (int)m, 0, 0, 0, 0);
+		return 0;
+	}
+	check_ring(c, m, s, slot);
+	r.owner = map_owners(c, m);
+	if (!r.owner)
+		return -ENOMEM;
+	vfsr_table_counts(mem->nr_strips, &r.nr_table, &r.nr_live,
+			  &r.nr_index);
+	for (i = 0; i < NR_COPIES; i++) {
+		r.sector = sector[i];
+		check_region(&r);
+	}
+	free(r.owner);
+	return 0;
+}
+
+int vfsr_check_members(struct check *c)
+{
+	struct vfsr_super *s = calloc(1, sizeof(*s));
+	u8 *slot = malloc(VFSR_SLOT_BYTES);
+	u8 *blocks = malloc(2 * VFSR_SECTOR_BYTES);
+	unsigned int m;
+	int err = -ENOMEM;
+
+	if (!s || !slot || !blocks)
+		goto out;
+	err = 0;
+	for (m = 0; m < c->pool->super->nr_members && !err; m++)
+		err = check_member(c, m, s, slot, blocks);
+out:
+	free(s);
+	free(slot);
+	free(blocks);
+	return err;
+}
+
+/* --- grids --- */
+
+/* Every present column of a sealed grid has its trailer, and they agree. */
+static void check_trailers(struct check *c, struct vfsr_grid *g, u8 *sector,
+			   struct vfsr_trailer *t)
+{
+	u32 col, i;
+
+	for (col = 0; col < g->g.n && g->state == VFSR_STRIP_SEALED; col++) {
+		struct vfsr_strip_pos at;
+		struct vfsr_fault f = { .reason = VFSR_REASON_CRC };
+		int dev;
+		s64 pos;
+
+		at = vfsr_row_place(&g->g, NULL, col, g->g.rows);
+		if (!(g->known >> at.strip & 1)) {
+			vfsr_check_bad(c, VFSR_REASON_STRIP, -1, g->id, 0, col,
+				       g->g.n);
+			continue;
+		}
+		dev = g->device[at.strip];
+		pos = vfsr_strip_pos(c->pool, (u32)dev, g->strip[at.strip],
+				     at.sector);
+		if (pos < 0)
+			continue;	/* a missing device was reported */
+		if (vfsr_dev_read(c->pool->dev[dev], sector, VFSR_SECTOR_BYTES,
+				  (u64)pos) ||
+		    vfsr_trailer_decode(sector, c->pool->super->pool_uuid, t,
+					&f)) {
+			vfsr_check_found(c, dev, g->id, 0, &f);
+			continue;
+		}
+		if (t->grid != g->id || t->column != col ||
+		    t->rows_used != g->rows_used ||
+		    memcmp(t->starts, g->starts, sizeof(t->starts)) ||
+		    memcmp(t->parity_crc, g->parity_crc,
+			   g->g.n * g->g.r * sizeof(*t->parity_crc)))
+			vfsr_check_bad(c, VFSR_REASON_SELF, dev, g->id, 0,
+				       t->grid, g->id);
+		for (i = 0; i < g->g.n; i++)
+			if (g->known >> i & 1 &&
+			    (t->device[i] != g->device[i] ||
+			     t->strip[i] != g->strip[i]))
+				vfsr_check_bad(c, VFSR_REASON_STRIP, dev,
+					       g->id, 0, t->strip[i],
+					       g->strip[i]);
+	}
+}
+
+/* The entries of one stripe against the map. */
+static void check_entries(struct check *c, struct vfsr_grid *g,
+			  const struct vfsr_footer *ft, const u8 *table)
+{
+	struct vfsr_entries walk;
+	struct vfsr_fault f = { 0 };
+	struct vfsr_chunk e;
+	int got;
+
+	vfsr_entries_init(&walk, table, ft->entries_bytes, ft->nr_entries,
+			  ft->policy.k, ft->row, ft->depth, ft->entries_start,
+			  ft->transaction, ft->grid);
+	while ((got = vfsr_entries_next(&walk, &e, &f)) == 1) {
+		struct check_id *id;
+
+		if (e.kind == VFSR_KIND_MAP || e.kind == VFSR_KIND_COMMIT)
+			continue;
+		id = vfsr_check_find(c, e.id);
+		if (!id || id->place != e.place)
+			continue;	/* moved or freed since */
+		if (id->crc != e.crc || id->stored != e.stored ||
+		    id->logical != e.logical || id->kind != e.kind ||
+		    id->state != e.state || id->birth != e.birth)
+			vfsr_check_bad(c, VFSR_REASON_ENTRY, -1, g->id, e.id,
+				       e.crc, id->crc);
+		else
+			id->flags |= ID_CONFIRMED;
+	}
+	if (got < 0)
+		vfsr_check_found(c, -1, g->id, 0, &f);
+}
+
+static void check_stripe(struct check *c, struct vfsr_grid *g,
+			 const struct vfsr_extent_rows *rows, u8 *buf)
+{
+	struct vfsr_stripe *st;
+	u32 first, last, base;
+	int err;
+
+	c->stats->stripes++;
+	err = vfsr_stripe_get(c->pool, g, rows, c->ws, &st);
+	if (err) {
+		vfsr_check_bad(c, VFSR_REASON_LOST, -1, g->id, 0, rows->row,
+			       (u64)-err);
+		return;
+	}
+	if (st->ft.transaction > c->pool->super->transaction ||
+	    st->ft.serial >= c->pool->super->next_serial)
+		vfsr_check_bad(c, VFSR_REASON_ORDER, -1, g->id, 0,
+			       st->ft.transaction,
+			       c->pool->super->transaction);
+	base = rows->row * g->g.k;
+	first = st->ft.entries_start / VFSR_SECTOR_BYTES;
+	last = (st->ft.entries_start + st->ft.entries_bytes +
+		VFSR_SECTOR_BYTES - 1) / VFSR_SECTOR_BYTES;
+	if (st->ft.entries_bytes) {
+		u32 skip = st->ft.entries_start % VFSR_SECTOR_BYTES;
+
+		err = vfsr_pool_read_sectors(c->pool, g, base + first,
+					     last - first, buf, NULL, c->ws);
+		if (err)
+			vfsr_check_bad(c, VFSR_REASON_LOST, -1, g->id, 0,
+				       base + first, last - first);
+		else if (vfsr_port_crc32c(0, buf + skip,
+					  st->ft.entries_bytes) !=
+			 st->ft.entries_crc)
+			vfsr_check_bad(c, VFSR_REASON_CRC, -1, g->id, 0,
+				       base + first, st->ft.entries_crc);
+		else
+			check_entries(c, g, &st->ft, buf + skip);
+	}
+	vfsr_stripe_put(c->pool, st);
+}
+
+int vfsr_check_grids(struct check *c)
+{
+	struct vfsr_trailer *t = malloc(sizeof(*t));
+	u8 *buf = malloc(VFSR_MAX_STRIPE_SECTORS * VFSR_SECTOR_BYTES);
+	u32 i, row;
+	size_t n;
+	int err = -ENOMEM;
+
+	if (!t || !buf)
+		goto out;
+	err = 0;
+	for (i = 0; i < c->pool->nr_grids; i++) {
+		struct vfsr_grid *g = &c->pool->grid[i];
+		struct vfsr_extent_rows rows;
+
+		c->stats->grids++;
+		err = vfsr_grid_load(c->pool, g, c->ws);
+		if (err == -ENOMEM)
+			goto out;
+		if (err) {
+			vfsr_check_bad(c, VFSR_REASON_LOST, -1, g->id, 0,
+				       (u64)-err, 0);
+			err = 0;
+			continue;
+		}
+		check_trailers(c, g, buf, t);
+		for (row = 0; row < g->rows_used; row = rows.row + rows.depth) {
+			if (vfsr_stripe_at(&g->g, g->starts, g->rows_used, row,
+					   &rows))
+				break;
+			check_stripe(c, g, &rows, buf);
+		}
+	}
+	for (n = 0; n < c->nr; n++)
+		if (!(c->id[n].flags & ID_CONFIRMED))
+			vfsr_check_bad(c, VFSR_REASON_ENTRY, -1,
+				       vfsr_place_grid(c->id[n].place),
+				       c->id[n].id, 0, c->id[n].crc);
+out:
+	free(t);
+	free(buf);
+	return err;
+}

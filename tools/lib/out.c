@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Messages and results of the tools: see out.h. Messages are written with one
+ * call each, so that lines of several threads do not mix.
+ */
+#include <ctype.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "lib/out.h"
+
+#define SAME_REASON_MAX	20	/* complaints of one reason that are printed */
+
+const char *vfsr_prog = "vfsr";
+bool vfsr_quiet;
+int vfsr_verbose;
+
+static unsigned int complaints[VFSR_NR_REASONS];
+
+static void say(const char *tag, const char *fmt, va_list ap)
+{
+	char text[2048];
+	int n;
+
+	n = vsnprintf(text, sizeof(text), fmt, ap);
+	if (n < 0)
+		return;
+	/* a progress line may stand there: begin with a clear line */
+	fprintf(stderr, "%s%s: %s%s\n", isatty(2) ? "\r\033[K" : "", vfsr_prog,
+		tag, text);
+}
+
+void vfsr_error(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say("error: ", fmt, ap);
+	va_end(ap);
+}
+
+void vfsr_warn(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say("warning: ", fmt, ap);
+	va_end(ap);
+}
+
+void vfsr_info(const char *fmt, ...)
+{
+	va_list ap;
+
+	if (vfsr_quiet)
+		return;
+	va_start(ap, fmt);
+	say("", fmt, ap);
+	va_end(ap);
+}
+
+void vfsr_note(const char *fmt, ...)
+{
+	va_list ap;
+
+	if (!vfsr_verbose)
+		return;
+	va_start(ap, fmt);
+	say("", fmt, ap);
+	va_end(ap);
+}
+
+void vfsr_complain(const char *pool, int dev, u64 grid, u64 ino,
+		   const struct vfsr_fault *f)
+{
+	unsigned int seen;
+	char device[32] = "";
+
+	if ((unsigned int)f->reason >= VFSR_NR_REASONS)
+		return;
+	seen = __atomic_fetch_add(&complaints[f->reason], 1, __ATOMIC_RELAXED);
+	if (seen >= SAME_REASON_MAX && !vfsr_verbose)
+		return;
+	if (dev >= 0)
+		snprintf(device, sizeof(device), "dev=%d ", dev);
+	fprintf(stderr,
+		"vfsr (%s): corrupt %s: %sgrid=%llu ino=%llu, have %llu, want %llu\n",
+		pool, vfsr_reason_name(f->reason), device,
+		(unsigned long long)grid, (unsigned long long)ino,
+		(unsigned long long)f->have, (unsigned long long)f->want);
+}
+
+void vfsr_complain_flush(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < VFSR_NR_REASONS; i++) {
+		unsigned int n = complaints[i];
+
+		complaints[i] = 0;
+		if (n > SAME_REASON_MAX && !vfsr_verbose)
+			vfsr_warn("%s: %u more; -v prints all",
+				  vfsr_reason_name(i), n - SAME_REASON_MAX);
+	}
+}
+
+/* --- results --- */
+
+void vfsr_doc_begin(struct vfsr_doc *d, const char *kind)
+{
+	d->root = json_object_new_object();
+	json_object_object_add(d->root, "version",
+			       json_object_new_int(VFSR_JSON_VERSION));
+	json_object_object_add(d->root, "kind", json_object_new_string(kind));
+}
+
+/* "used_bytes" -> "used", and whether the number is a size */
+static bool label_of(const char *name, char *label, size_t room)
+{
+	size_t len = strlen(name), i;
+	bool size = len > 6 && !strcmp(name + len - 6, "_bytes");
+
+	if (size)
+		len -= 6;
+	if (len >= room)
+		len = room - 1;
+	for (i = 0; i < len; i++)
+		label[i] = name[i] == '_' ? ' ' : name[i];
+	label[len] = '\0';
+	return size;
+}
+
+static void print_scalar(struct json_object *v, bool size)
+{
+	char buf[32];
+
+	if (size && json_object_is_type(v, json_type_int))
+		printf("%s", vfsr_size_text(json_object_get_uint64(v), buf));
+	else if (json_object_is_type(v, json_type_double))
+		printf("%.2f", json_object_get_double(v));
+	else if (json_object_is_type(v, json_type_boolean))
+		printf("%s", json_object_get_boolean(v) ? "yes" : "no");
+	else
+		printf("%s", json_object_get_string(v));
+}
+
+static bool is_nested(struct json_object *v)
+{
+	return json_object_is_type(v, json_type_object) ||
+	       json_object_is_type(v, json_type_array);
+}
+
+/* One line of "name value" pairs for an element of a list. */
+static void print_inline(struct json_object *v)
+{
+	const char *sep = "";
+
+	if (!json_object_is_type(v, json_type_object)) {
+		print_scalar(v, false);
+		return;
+	}
+	json_object_object_foreach(v, key, val) {
+		char label[64];
+		bool size = label_of(key, label, sizeof(label));
+
+		if (!val || is_nested(val))
+			continue;
+		printf("%s%s ", sep, label);
+		print_scalar(val, size);
+		sep = ", ";
+	}
+}
+
+static void print_member(const char *key, struct json_object *val,
+			 const char *indent)
+{
+	char label[64];
+	bool size = label_of(key, label, sizeof(label));
+	size_t i;
+
+	if (json_object_is_type(val, json_type_array)) {
+		for (i = 0; i < json_object_array_length(val); i++) {
+			printf("%s%-18s ", indent, i ? "" : label);
+			print_inline(json_object_array_get_idx(val, i));
+			putchar('\n');
+		}
+		return;
+	}
+	printf("%s%-18s ", indent, label);
+	print_scalar(val, size);
+	putchar('\n');
+}
+
+static void print_text(struct json_object *root)
+{
+	json_object_object_foreach(root, key, val) {
+		if (!val || !strcmp(key, "version") || !strcmp(key, "kind"))
+			continue;
+		if (!json_object_is_type(val, json_type_object)) {
+			print_member(key, val, "");
+			continue;
+		}
+		printf("%s\n", key);
+		json_object_object_foreach(val, sub, inner) {
+			if (inner && !json_object_is_type(inner,
+							  json_type_object))
+				print_member(sub, inner, "  ");
+		}
+	}
+}
+
+void vfsr_doc_end(struct vfsr_doc *d, bool json)
+{
+	if (json)
+		puts(json_object_to_json_string_ext(d->root,
+			isatty(1) ? JSON_C_TO_STRING_PRETTY |
+				    JSON_C_TO_STRING_NOSLASHESCAPE :
+				    JSON_C_TO_STRING_PLAIN |
+				    JSON_C_TO_STRING_NOSLASHESCAPE));
+	else
+		print_text(d->root);
+	fflush(stdout);
+	json_object_put(d->root);
+	d->root = NULL;
+}
