@@ -16,6 +16,7 @@ struct request {
 	unsigned int nr_devices;
 	unsigned int pool_flags;
 	bool json;
+	bool paths_follow; /* further arguments are paths in the pool */
 	char **device, **path; /* into argv */
 };
 
@@ -51,10 +52,13 @@ static bool threads_ok(const char *text, unsigned int *out)
 	return true;
 }
 
-/* Arguments before --to are devices, those after it are paths in the pool. */
+/*
+ * Arguments before --to are devices, those after it are paths in the pool;
+ * unless --to comes first: then all are devices.
+ */
 static void take_argument(struct request *r, char *arg)
 {
-	if (r->opts.to && r->nr_devices)
+	if (r->paths_follow)
 		r->path[r->opts.nr_paths++] = arg;
 	else
 		r->device[r->nr_devices++] = arg;
@@ -77,6 +81,7 @@ static int parse(int argc, char **argv, struct request *r)
 				return vfsr_cmd_usage(cmd,
 						      "--to is given twice");
 			r->opts.to = optarg;
+			r->paths_follow = r->nr_devices > 0;
 			break;
 		case OPT_JSON:
 			r->json = true;
@@ -186,10 +191,9 @@ static int by_path(const void *a, const void *b)
 {
 	struct json_object *x = *(struct json_object *const *)a;
 	struct json_object *y = *(struct json_object *const *)b;
-	int order = strcmp(json_object_get_string(
-				   json_object_object_get(x, "path")),
-			   json_object_get_string(
-				   json_object_object_get(y, "path")));
+	int order = strcmp(
+		json_object_get_string(json_object_object_get(x, "path")),
+		json_object_get_string(json_object_object_get(y, "path")));
 	u64 from, to;
 
 	if (order)

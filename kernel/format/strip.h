@@ -82,7 +82,8 @@ static_assert(VFSR_REFS_PER_BLOCK == 504, "refs per block is ABI");
 /*
  * The live count of a strip is that of its whole GRID, in bytes (k * R
  * sectors fit 32 bits): every column repeats it, so that a pool that lost
- * devices still knows it.
+ * devices still knows it. It is the sum of the stored bytes of all chunks that
+ * the map names, and of the map's own pages. A commit mark is never live.
  */
 
 #endif

@@ -17,9 +17,9 @@
 #include "lib/dev.h"
 #include "prng.h"
 
-#define IMAGE_BYTES	(1024u * 1024u + 1000u)
-#define NR_PIECES	300u
-#define PIECE_BYTES	3000u
+#define IMAGE_BYTES (1024u * 1024u + 1000u)
+#define NR_PIECES 300u
+#define PIECE_BYTES 3000u
 
 static char path[] = "/tmp/vfsr-dev-XXXXXX";
 
@@ -45,9 +45,8 @@ static void test_io(void **state)
 	u8 a[5000], b[5000];
 
 	(void)state;
-	assert_int_equal(vfsr_dev_open(path, VFSR_DEV_WRITE | VFSR_DEV_EXCL,
-				       &d),
-			 0);
+	assert_int_equal(
+		vfsr_dev_open(path, VFSR_DEV_WRITE | VFSR_DEV_EXCL, &d), 0);
 	assert_int_equal(d->bytes, IMAGE_BYTES);
 	assert_false(d->block);
 	prng_fill(a, sizeof(a));

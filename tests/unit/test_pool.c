@@ -20,15 +20,15 @@
 #include "lib/writer.h"
 #include "prng.h"
 
-#define MAX_IMAGES	8
-#define MAX_CHUNKS	4096
-#define MIB		(1024u * 1024u)
+#define MAX_IMAGES 8
+#define MAX_CHUNKS 4096
+#define MIB (1024u * 1024u)
 
 /* A chunk that was written; its contents follow from its number. */
 struct sample {
 	u64 id;
 	u32 logical;
-	bool text;	/* compresses */
+	bool text; /* compresses */
 };
 
 static char dir[64];
@@ -230,10 +230,10 @@ static u32 read_all(void)
 		}
 		for (j = 0; j < s->logical; j += VFSR_SECTOR_BYTES)
 			if (!(bad >> (j / VFSR_SECTOR_BYTES) & 1))
-				assert_memory_equal(
-					got + j, want + j,
-					min_t(u32, VFSR_SECTOR_BYTES,
-					      s->logical - j));
+				assert_memory_equal(got + j, want + j,
+						    min_t(u32,
+							  VFSR_SECTOR_BYTES,
+							  s->logical - j));
 	}
 	return nr_lost;
 }
@@ -291,7 +291,7 @@ struct policy_case {
 	const char *data, *meta;
 	unsigned int strip_shift;
 	int layout;
-	unsigned int m;		/* devices that may go */
+	unsigned int m; /* devices that may go */
 };
 
 static const struct policy_case cases[] = {
@@ -305,8 +305,8 @@ static const struct policy_case cases[] = {
 
 static void make_case(const struct policy_case *c)
 {
-	make_pool(c->nr, c->nr == 1 ? 64 : 32, c->data, c->meta,
-		  c->strip_shift, c->layout, 6 * MIB);
+	make_pool(c->nr, c->nr == 1 ? 64 : 32, c->data, c->meta, c->strip_shift,
+		  c->layout, 6 * MIB);
 }
 
 static void test_members_missing(void **state)
@@ -425,8 +425,7 @@ static void burst_once(const struct policy_case *c, u32 row)
 		assert_int_equal(vfsr_grid_load(pool, g, ws), 0);
 		at = row == ~0u ? prng_below(g->g.data_rows) : row;
 		for (col = 0; col < g->g.n; col++)
-			place[j][col] = grid_place(g, col, at,
-						   &member[j][col]);
+			place[j][col] = grid_place(g, col, at, &member[j][col]);
 		for (; g->g.r && col < VFSR_MAX_COLUMNS; col++)
 			member[j][col] = -1;
 		if (!g->g.r)
@@ -487,8 +486,7 @@ static void test_footer_rows(void **state)
 		assert_int_equal(vfsr_grid_load(pool, g, ws), 0);
 		for (row = 0; g->g.r == 2 && row < g->rows_used;
 		     row += e.depth) {
-			vfsr_stripe_at(&g->g, g->starts, g->rows_used, row,
-				       &e);
+			vfsr_stripe_at(&g->g, g->starts, g->rows_used, row, &e);
 			if (e.depth % 2)
 				continue;
 			smash_row(g, row);
@@ -598,8 +596,8 @@ static void test_roots(void **state)
 	/* every table on every member, both copies, but not the rings */
 	for (i = 0; i < nr_images; i++) {
 		const struct vfsr_member *m = &made.member[i];
-		u64 bytes = (m->strip_sector - m->table_sector) *
-			    VFSR_SECTOR_BYTES;
+		u64 bytes =
+			(m->strip_sector - m->table_sector) * VFSR_SECTOR_BYTES;
 
 		smash(i, m->table_sector * VFSR_SECTOR_BYTES, bytes);
 		bytes = image_bytes(i) - VFSR_RING_BYTES -
@@ -781,15 +779,13 @@ static void test_write_back(void **state)
 
 		assert_int_equal(vfsr_grid_load(pool, g, ws), 0);
 		for (row = 0; row < g->g.rows; row++)
-			bad[row] = row < g->rows_used ||
-						   row >= g->g.data_rows ?
+			bad[row] = row < g->rows_used || row >= g->g.data_rows ?
 					   1 :
 					   0;
 		assert_int_equal(vfsr_grid_heal(pool, g, bad, true, ws), 0);
 		for (row = 0; row < g->rows_used; row++)
 			bad[row] = 1;
-		assert_int_equal(vfsr_grid_heal_trailers(pool, g, true, ws),
-				 0);
+		assert_int_equal(vfsr_grid_heal_trailers(pool, g, true, ws), 0);
 	}
 	assert_int_equal(read_all(), 0);
 	h = &pool->health[1];
@@ -819,8 +815,7 @@ static void test_anything(void **state)
 		for (j = 0; j < 1u << i; j++) {
 			u32 image = prng_below(nr_images);
 
-			smash(image,
-			      prng_below((u32)image_bytes(image) - 9000),
+			smash(image, prng_below((u32)image_bytes(image) - 9000),
 			      1 + prng_below(9000));
 		}
 		if (!open_mask(0x7, 0)) {

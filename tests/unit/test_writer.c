@@ -155,7 +155,6 @@ static void make_chunk(struct vfsr_chunk *c, u64 id, u32 max_bytes)
 
 	memset(c, 0, sizeof(*c));
 	c->id = id;
-	c->refs = 1 + rng() % 3;
 	if (rng() % 2) {
 		c->kind = VFSR_KIND_DATA;
 		c->owner = 16 + rng() % 1000;
@@ -164,6 +163,7 @@ static void make_chunk(struct vfsr_chunk *c, u64 id, u32 max_bytes)
 		c->kind = rng() % 2 ? VFSR_KIND_INODE : VFSR_KIND_NODE;
 		c->owner = c->kind == VFSR_KIND_INODE ? id : 16 + rng() % 1000;
 	}
+	c->refs = c->kind == VFSR_KIND_DATA ? 1 + rng() % 3 : 1;
 	c->state = VFSR_STATE_RAW;
 	if (c->kind != VFSR_KIND_DATA) {
 		c->stored = 100 + rng() % 3996;

@@ -231,6 +231,16 @@ out:
 
 /* --- grids --- */
 
+/* A sealed grid that was loaded without any trailer has no crcs of its own. */
+static bool same_parity_crcs(const struct vfsr_trailer *t,
+			     const struct vfsr_grid *g)
+{
+	return !g->g.r ||
+	       (g->parity_crc &&
+		!memcmp(t->parity_crc, g->parity_crc,
+			g->g.n * g->g.r * sizeof(*t->parity_crc)));
+}
+
 /* Every present column of a sealed grid has its trailer, and they agree. */
 static void check_trailers(struct check *c, struct vfsr_grid *g, u8 *sector,
 			   struct vfsr_trailer *t)
@@ -264,8 +274,7 @@ static void check_trailers(struct check *c, struct vfsr_grid *g, u8 *sector,
 		if (t->grid != g->id || t->column != col ||
 		    t->rows_used != g->rows_used ||
 		    memcmp(t->starts, g->starts, sizeof(t->starts)) ||
-		    memcmp(t->parity_crc, g->parity_crc,
-			   g->g.n * g->g.r * sizeof(*t->parity_crc)))
+		    !same_parity_crcs(t, g))
 			vfsr_check_bad(c, VFSR_REASON_SELF, dev, g->id, 0,
 				       t->grid, g->id);
 		for (i = 0; i < g->g.n; i++)

@@ -149,8 +149,9 @@ static int examine(struct vfsr_dev *d, const struct stat *st)
 		return 0;
 	}
 	if (!S_ISBLK(st->st_mode)) {
-		vfsr_error("%s: neither a block device nor a plain file; name an image or a device",
-			   d->path);
+		vfsr_error(
+			"%s: neither a block device nor a plain file; name an image or a device",
+			d->path);
 		return S_ISDIR(st->st_mode) ? -EISDIR : -ENOTBLK;
 	}
 	if (ioctl(d->fd, BLKGETSIZE64, &bytes)) {

@@ -22,6 +22,9 @@ struct vfsr_dev {
 
 /**
  * vfsr_dev_open - open a device or image
+ * @path: its name
+ * @flags: VFSR_DEV_*
+ * @out: the device; NULL on failure
  *
  * Says what is wrong by vfsr_error(). With VFSR_DEV_EXCL a device that is mounted or
  * otherwise in use is refused (O_EXCL, /proc/self/mountinfo by device number),
@@ -61,6 +64,10 @@ bool vfsr_queue_async(const struct vfsr_queue *q);
 
 /**
  * vfsr_queue_run - read or write a batch and wait for all of it
+ * @q: queue
+ * @write: write, else read
+ * @iov: pieces; those of one batch may not overlap when writing
+ * @nr: how many
  *
  * Return: number of pieces that failed (their error is set).
  */

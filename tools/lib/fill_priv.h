@@ -275,7 +275,7 @@ void fill_inode_set(struct vfsr_inode *in, const struct stat *st, u64 parent);
  * name of it), and write it. Returns the id, 0 if it was skipped.
  */
 u64 fill_file_add(struct fill *f, int dirfd, const char *name, u64 parent,
-		  struct stat *st, int fd);
+		  const struct stat *st, int fd);
 /* The chunk of an extent keeps only its first @bytes; the rest gets id @rest. */
 struct fill_extent *fill_file_cut(struct fill *f, struct fill_file *file,
 				  struct fill_extent *ext, u32 bytes,

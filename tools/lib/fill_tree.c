@@ -180,16 +180,16 @@ void fill_tree_finish(struct fill *f, struct fill_tree *t,
 void fill_node_add(struct fill *f, u8 kind, u64 id, u64 owner, const u8 *node)
 {
 	u32 bytes = vfsr_node_bytes(node);
-	struct fill_job *job = f->batch;
+	struct fill_job *job;
 	struct fill_node *n;
 
 	if (f->err)
 		return;
-	if (job && (job->nr_nodes == FILL_BATCH_NODES ||
-		    job->bytes + bytes > VFSR_CHUNK_BYTES)) {
+	/* submitting may complete files, whose nodes start a new batch */
+	while ((job = f->batch) &&
+	       (job->nr_nodes == FILL_BATCH_NODES ||
+		job->bytes + bytes > VFSR_CHUNK_BYTES))
 		fill_node_flush(f);
-		job = NULL;
-	}
 	if (!job) {
 		job = fill_job_get(f, FILL_JOB_NODES);
 		f->batch = job;

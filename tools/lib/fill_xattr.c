@@ -142,8 +142,11 @@ void fill_xattr_read(struct fill *f, int fd, const struct stat *st, u64 owner,
 		return;
 	list_bytes = list_names(f, fd);
 	if (list_bytes < 0 && (errno == ENOTSUP || errno == ENOSYS)) {
-		f->have_no_xattr_dev = true;
-		f->no_xattr_dev = st->st_dev;
+		/* of links and devices it says nothing about files */
+		if (fd >= 0) {
+			f->have_no_xattr_dev = true;
+			f->no_xattr_dev = st->st_dev;
+		}
 		return;
 	}
 	if (list_bytes < 0) {

@@ -171,22 +171,80 @@ static void print_inline(struct json_object *v)
 	}
 }
 
-static void print_member(const char *key, struct json_object *val,
-			 const char *indent)
+/* Lists and objects below this depth are left to JSON. */
+#define TEXT_MAX_DEPTH	4
+#define TEXT_LABEL	18	/* width of the column of names */
+
+static void print_member(const char *key, struct json_object *val, int depth);
+
+/* What an element of a list holds beyond its line, below it. */
+static void print_inner(struct json_object *v, int depth)
+{
+	if (!json_object_is_type(v, json_type_object))
+		return;
+	json_object_object_foreach(v, key, val) {
+		if (val && is_nested(val))
+			print_member(key, val, depth);
+	}
+}
+
+static void print_list(const char *label, struct json_object *list, int depth)
+{
+	size_t nr = json_object_array_length(list), i;
+
+	for (i = 0; i < nr; i++) {
+		struct json_object *v = json_object_array_get_idx(list, i);
+
+		if (!v)
+			continue;
+		printf("%*s%-*s ", 2 * depth, "", TEXT_LABEL, i ? "" : label);
+		print_inline(v);
+		putchar('\n');
+		print_inner(v, depth + 1);
+	}
+}
+
+static bool is_flat(struct json_object *object)
+{
+	json_object_object_foreach(object, key, val) {
+		(void)key;
+		if (val && is_nested(val))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * A name and its value, a list's elements, or what an object holds: indented
+ * below its name, or on one line if it is simple and a part of something else.
+ * Recursion ends at TEXT_MAX_DEPTH.
+ */
+static void print_member(const char *key, struct json_object *val, int depth)
 {
 	char label[64];
 	bool size = label_of(key, label, sizeof(label));
-	size_t i;
 
+	if (depth > TEXT_MAX_DEPTH)
+		return;
 	if (json_object_is_type(val, json_type_array)) {
-		for (i = 0; i < json_object_array_length(val); i++) {
-			printf("%s%-18s ", indent, i ? "" : label);
-			print_inline(json_object_array_get_idx(val, i));
+		print_list(label, val, depth);
+		return;
+	}
+	if (json_object_is_type(val, json_type_object)) {
+		if (depth && is_flat(val)) {
+			printf("%*s%-*s ", 2 * depth, "", TEXT_LABEL, label);
+			print_inline(val);
 			putchar('\n');
+			return;
+		}
+		printf("%*s%s\n", 2 * depth, "", label);
+		json_object_object_foreach(val, sub, inner) {
+			if (inner)
+				print_member(sub, inner, depth + 1);
 		}
 		return;
 	}
-	printf("%s%-18s ", indent, label);
+	printf("%*s%-*s ", 2 * depth, "", TEXT_LABEL, label);
 	print_scalar(val, size);
 	putchar('\n');
 }
@@ -194,18 +252,8 @@ static void print_member(const char *key, struct json_object *val,
 static void print_text(struct json_object *root)
 {
 	json_object_object_foreach(root, key, val) {
-		if (!val || !strcmp(key, "version") || !strcmp(key, "kind"))
-			continue;
-		if (!json_object_is_type(val, json_type_object)) {
-			print_member(key, val, "");
-			continue;
-		}
-		printf("%s\n", key);
-		json_object_object_foreach(val, sub, inner) {
-			if (inner && !json_object_is_type(inner,
-							  json_type_object))
-				print_member(sub, inner, "  ");
-		}
+		if (val && strcmp(key, "version") && strcmp(key, "kind"))
+			print_member(key, val, 0);
 	}
 }
 

@@ -133,6 +133,8 @@ s64 vfsr_strip_pos(const struct vfsr_pool *p, unsigned int device, u32 strip,
 
 /**
  * vfsr_grid_pos - where a sector of a grid is on disk
+ * @p: pool
+ * @g: grid
  * @rows: the stripe of @row; ignored for parity rows and the trailer
  * @col: column
  * @row: 0..R; R is the trailer
@@ -146,8 +148,11 @@ s64 vfsr_grid_pos(const struct vfsr_pool *p, const struct vfsr_grid *g,
 
 /**
  * vfsr_grid_heal - full 2-D recovery of a grid
+ * @p: pool
+ * @g: grid
  * @bad: R masks of bad columns, parity rows included; solved ones are cleared
  * @write_back: write rebuilt sectors to the members that are there
+ * @ws: the calling thread's buffers
  *
  * Counts in the members' health. Rows whose only bad sectors are on missing members
  * are solved without being rebuilt.
@@ -159,7 +164,10 @@ int vfsr_grid_heal(struct vfsr_pool *p, struct vfsr_grid *g, u32 *bad,
 
 /**
  * vfsr_grid_heal_trailers - check the trailers of a sealed grid
+ * @p: pool
+ * @g: grid
  * @write_back: rewrite damaged ones from a good one
+ * @ws: the calling thread's buffers
  *
  * Sets g->trailer_bad; counts in the members' health.
  *
@@ -171,6 +179,11 @@ int vfsr_grid_heal_trailers(struct vfsr_pool *p, struct vfsr_grid *g,
 
 /**
  * vfsr_stripe_get - the footer of the stripe at a first row
+ * @p: pool
+ * @g: grid
+ * @rows: first row and depth of the stripe
+ * @ws: the calling thread's buffers
+ * @out: the stripe, referenced
  *
  * From either copy, else by trial decoding. Cached; pair with
  * vfsr_stripe_put().
@@ -182,8 +195,14 @@ void vfsr_stripe_put(struct vfsr_pool *p, struct vfsr_stripe *s);
 
 /**
  * vfsr_pool_read_sectors - verified linear data sectors of a grid
+ * @p: pool
+ * @g: grid
+ * @sector: first linear data sector
+ * @nr: how many
+ * @buf: room for @nr sectors
  * @bad: out, a bit per sector (bit i of byte i / 8), set where nothing could
  *	 be verified; those sectors are zeroed. May be NULL
+ * @ws: the calling thread's buffers
  *
  * Every sector is checked against its footer; wrong ones are rebuilt by row,
  * else by the whole grid, and counted.
@@ -196,9 +215,12 @@ int vfsr_pool_read_sectors(struct vfsr_pool *p, struct vfsr_grid *g,
 
 /**
  * vfsr_pool_read_stored - the stored bytes of a chunk
+ * @p: pool
+ * @c: chunk
  * @buf: room for c->stored bytes
  * @bad: out, mask of 4 KiB pieces of the STORED bytes that are lost (bit i:
  *	 bytes from i * 4096 on); 0 if all is well. May be NULL
+ * @ws: the calling thread's buffers
  *
  * Fast path: plain read, chunk crc. Else by sectors, healing.
  *
@@ -209,9 +231,12 @@ int vfsr_pool_read_stored(struct vfsr_pool *p, const struct vfsr_chunk *c,
 
 /**
  * vfsr_pool_read - the logical contents of a chunk
+ * @p: pool
+ * @c: chunk
  * @dst: room for c->logical bytes
  * @bad: out, mask of 4 KiB pieces of @dst that are lost (all of it for a
  *	 compressed chunk); these are zeroed. May be NULL
+ * @ws: the calling thread's buffers
  *
  * Return: 0; -EIO if anything is lost.
  */
@@ -220,6 +245,10 @@ int vfsr_pool_read(struct vfsr_pool *p, const struct vfsr_chunk *c, u8 *dst,
 
 /**
  * vfsr_map_lookup - the map's entry of an id
+ * @p: pool
+ * @id: chunk id
+ * @c: filled but for owner and offset
+ * @ws: the calling thread's buffers
  *
  * Return: 0; -ENOENT if the id is free; -EIO, -EUCLEAN if the map is damaged
  * (reported).
@@ -235,9 +264,11 @@ int vfsr_map_walk(struct vfsr_pool *p, struct vfsr_ws *ws,
 
 /**
  * vfsr_node_read - a node, checked by vfsr_node_ok()
+ * @p: pool
  * @id: its id
  * @owner: inode it must belong to
  * @node: 4 KiB
+ * @ws: the calling thread's buffers
  *
  * Return: 0; -ENOENT, -EIO, -EUCLEAN (reported with @owner).
  */

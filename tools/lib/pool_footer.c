@@ -19,14 +19,14 @@ struct trial {
 	struct vfsr_pool *p;
 	struct vfsr_grid *g;
 	const struct vfsr_extent_rows *e;
-	u32 col, row;	/* where the footer ought to be; row absolute */
-	u32 gone;	/* columns that cannot be read, and @col */
-	u8 *raw;	/* n sectors as read */
-	u8 *try;	/* VFSR_MAX_PARITY + 1 sectors to decode into */
-	u8 *sum;	/* n sectors: what column parity says */
-	u32 have_sum;	/* columns whose @sum is known */
+	u32 col, row; /* where the footer ought to be; row absolute */
+	u32 gone; /* columns that cannot be read, and @col */
+	u8 *raw; /* n sectors as read */
+	u8 *try; /* VFSR_MAX_PARITY + 1 sectors to decode into */
+	u8 *sum; /* n sectors: what column parity says */
+	u32 have_sum; /* columns whose @sum is known */
 	struct vfsr_footer *ft;
-	u8 *out;	/* the footer's sector */
+	u8 *out; /* the footer's sector */
 };
 
 static u8 *nth(u8 *sectors, u32 i)
@@ -87,7 +87,8 @@ static bool try_sets(struct trial *t)
 			if (++nr_trials >= MAX_TRIALS)
 				return false;
 			/* next combination */
-			for (i = size; i && pick[i - 1] == nr_free - size + i - 1;)
+			for (i = size;
+			     i && pick[i - 1] == nr_free - size + i - 1;)
 				i--;
 			if (!i)
 				break;
@@ -253,8 +254,7 @@ static u32 depth_at(struct vfsr_pool *p, struct vfsr_grid *g, u32 row,
 		}
 	}
 	e.depth = most;
-	if (thorough &&
-	    !footer_recover(p, g, &e, false, ws, sector, &ft)) {
+	if (thorough && !footer_recover(p, g, &e, false, ws, sector, &ft)) {
 		learn_places(g, &ft);
 		return most;
 	}

@@ -163,8 +163,7 @@ static int load_sealed(struct vfsr_pool *p, struct vfsr_grid *g,
 	return err;
 }
 
-int vfsr_grid_load(struct vfsr_pool *p, struct vfsr_grid *g,
-		   struct vfsr_ws *ws)
+int vfsr_grid_load(struct vfsr_pool *p, struct vfsr_grid *g, struct vfsr_ws *ws)
 {
 	if (__atomic_load_n(&g->loaded, __ATOMIC_ACQUIRE))
 		return g->load_error;
@@ -172,9 +171,10 @@ int vfsr_grid_load(struct vfsr_pool *p, struct vfsr_grid *g,
 	if (!g->loaded) {
 		g->load_error = load_sealed(p, g, ws);
 		if (g->load_error)
-			vfsr_warn("pool %s: grid %llu: no trailer and no footer of it can be read (%s); attach missing devices",
-				  p->name, (unsigned long long)g->id,
-				  strerror(-g->load_error));
+			vfsr_warn(
+				"pool %s: grid %llu: no trailer and no footer of it can be read (%s); attach missing devices",
+				p->name, (unsigned long long)g->id,
+				strerror(-g->load_error));
 		__atomic_store_n(&g->loaded, true, __ATOMIC_RELEASE);
 	}
 	pthread_mutex_unlock(&p->priv->grid_lock);
@@ -189,8 +189,7 @@ bool stripe_fits(const struct vfsr_grid *g, const struct vfsr_extent_rows *e,
 	return ft->grid == g->id && ft->row == e->row &&
 	       ft->depth == e->depth && ft->policy.k == g->g.k &&
 	       ft->policy.m == g->g.m && ft->policy.r == g->g.r &&
-	       ft->layout == g->g.layout &&
-	       ft->strip_shift == g->g.strip_shift;
+	       ft->layout == g->g.layout && ft->strip_shift == g->g.strip_shift;
 }
 
 bool grid_sector_ok(struct vfsr_pool *p, const struct vfsr_grid *g,
@@ -349,7 +348,9 @@ static int stripe_get(struct vfsr_pool *p, struct vfsr_grid *g,
 	err = stripe_read(p, g, e, false, ws, s);
 	if (err == -EIO && hard) {
 		pthread_mutex_lock(&p->priv->heal_lock);
-		err = stripe_read(p, g, e, true, ws, s);
+		/* unless another reader has just tried in vain */
+		if (!stripe_lost(p, g, e->row, false))
+			err = stripe_read(p, g, e, true, ws, s);
 		pthread_mutex_unlock(&p->priv->heal_lock);
 		if (err == -EIO)
 			stripe_lost(p, g, e->row, true);

@@ -26,8 +26,8 @@ struct vfsr_grid_heal *heal_of(struct vfsr_pool *p, struct vfsr_grid *g)
 		h = calloc(1, sizeof(*h));
 		/* a nibble per sector, the trailer's row included */
 		if (h)
-			h->marks = calloc(((g->g.rows + 1) * g->g.n + 1) / 2,
-					  1);
+			h->marks =
+				calloc(((g->g.rows + 1) * g->g.n + 1) / 2, 1);
 		if (h && !h->marks) {
 			free(h);
 			h = NULL;
@@ -141,8 +141,8 @@ static bool sector_cached(struct vfsr_pool *p, const struct vfsr_grid *g,
 }
 
 /* Failing to keep one only costs time later. */
-static void sector_keep(struct vfsr_pool *p, const struct vfsr_grid *g,
-			u32 col, u32 row, const u8 *data)
+static void sector_keep(struct vfsr_pool *p, const struct vfsr_grid *g, u32 col,
+			u32 row, const u8 *data)
 {
 	struct vfsr_pool_priv *v = p->priv;
 	struct sector_slot *s;
@@ -169,15 +169,15 @@ struct healer {
 	struct vfsr_pool *p;
 	struct vfsr_grid *g;
 	struct vfsr_ws *ws;
-	const u32 *bad0;	/* masks at the start */
-	struct vfsr_stripe *s;	/* the stripe used last */
+	const u32 *bad0; /* masks at the start */
+	struct vfsr_stripe *s; /* the stripe used last */
 	bool write_back, keep;
-	u32 want_col, want_row;	/* keep: the sector asked for */
-	u8 *want;		/* its buffer, NULL once filled */
-	u8 **sector;		/* [row * n + col], loaded so far */
-	u8 **slab;		/* memory for them */
-	u32 nr_slabs, left;	/* free sectors of the last slab */
-	u8 *zero;		/* what rows in no stripe hold */
+	u32 want_col, want_row; /* keep: the sector asked for */
+	u8 *want; /* its buffer, NULL once filled */
+	u8 **sector; /* [row * n + col], loaded so far */
+	u8 **slab; /* memory for them */
+	u32 nr_slabs, left; /* free sectors of the last slab */
+	u8 *zero; /* what rows in no stripe hold */
 };
 
 /* The stripe of a data row; false: none, or its footer is lost. */
@@ -204,9 +204,9 @@ static u8 *slab_sector(struct healer *h)
 		if (!slab)
 			return NULL;
 		h->slab = slab;
-		slab[h->nr_slabs] = aligned_alloc(
-			VFSR_SECTOR_BYTES,
-			(size_t)SLAB_SECTORS * VFSR_SECTOR_BYTES);
+		slab[h->nr_slabs] =
+			aligned_alloc(VFSR_SECTOR_BYTES,
+				      (size_t)SLAB_SECTORS * VFSR_SECTOR_BYTES);
 		if (!slab[h->nr_slabs])
 			return NULL;
 		h->nr_slabs++;

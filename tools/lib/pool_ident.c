@@ -51,8 +51,7 @@ static int member_of_label(const struct vfsr_pool *p, const u8 *sector,
 	if (!last) {
 		if (vfsr_footer_decode(sector, p->super->pool_uuid, &ft, NULL))
 			return -1;
-		return named_by(p, ft.device, ft.strip, 1, strip_sector,
-				strip);
+		return named_by(p, ft.device, ft.strip, 1, strip_sector, strip);
 	}
 	t = malloc(sizeof(*t));
 	if (t && !vfsr_trailer_decode(sector, p->super->pool_uuid, t, NULL)) {
@@ -81,14 +80,14 @@ static int probe_area(const struct vfsr_pool *p, struct vfsr_dev *dev,
 		if (first >= dev->bytes)
 			break;
 		if (!vfsr_dev_read(dev, sector, sizeof(sector), first)) {
-			member = member_of_label(p, sector, strip_sector,
-						 strip, false);
+			member = member_of_label(p, sector, strip_sector, strip,
+						 false);
 			if (member >= 0)
 				return member;
 		}
 		if (!vfsr_dev_read(dev, sector, sizeof(sector), last)) {
-			member = member_of_label(p, sector, strip_sector,
-						 strip, true);
+			member = member_of_label(p, sector, strip_sector, strip,
+						 true);
 			if (member >= 0)
 				return member;
 		}

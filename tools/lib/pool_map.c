@@ -14,7 +14,7 @@
 #include "lib/out.h"
 #include "lib/pool_priv.h"
 
-#define PATH_MAX_STEPS 2048u	/* directories from an inode to the root */
+#define PATH_MAX_STEPS 2048u /* directories from an inode to the root */
 #define EMPTY_SLOT (~(u64)0)
 
 int map_cache_init(struct vfsr_pool *p)
@@ -189,8 +189,8 @@ int vfsr_map_lookup(struct vfsr_pool *p, u64 id, struct vfsr_chunk *c,
 	/* up to the first page that is at hand */
 	for (; level < levels; level++) {
 		index = page_of(id, level, &item);
-		if (cache_pick(p, vfsr_map_chunk_id(level, index), item, &w,
-			       &f, &ret))
+		if (cache_pick(p, vfsr_map_chunk_id(level, index), item, &w, &f,
+			       &ret))
 			break;
 	}
 	if (level == levels) {
@@ -224,10 +224,10 @@ struct walk {
 	struct vfsr_ws *ws;
 	vfsr_map_visit visit, page;
 	void *arg;
-	u8 *pages;	/* one per level */
+	u8 *pages; /* one per level */
 	u64 index[VFSR_MAP_MAX_LEVELS];
-	u32 next[VFSR_MAP_MAX_LEVELS];	/* item to look at next */
-	int damaged;	/* first error of a page */
+	u32 next[VFSR_MAP_MAX_LEVELS]; /* item to look at next */
+	int damaged; /* first error of a page */
 };
 
 /* Enter a page. 1: entered, 0: damaged and left out, or the visitor's word. */
@@ -287,6 +287,7 @@ static int walk_down(struct walk *w, unsigned int top)
 	struct vfsr_fault f = { .reason = VFSR_REASON_NONE };
 	unsigned int level = top;
 	struct vfsr_map_child child;
+	u32 i;
 	int err;
 
 	for (;;) {
@@ -301,10 +302,9 @@ static int walk_down(struct walk *w, unsigned int top)
 				return 0;
 			level++;
 		}
-		u32 i = w->next[level]++;
-
-		err = vfsr_map_child_get(w->pages +
-						 (size_t)level * VFSR_NODE_BYTES,
+		i = w->next[level]++;
+		err = vfsr_map_child_get(w->pages + (size_t)level *
+							    VFSR_NODE_BYTES,
 					 i, &child, &f);
 		if (err < 0) {
 			vfsr_complain(w->p->name, -1, 0, 0, &f);
@@ -322,8 +322,8 @@ static int walk_down(struct walk *w, unsigned int top)
 	}
 }
 
-int vfsr_map_walk(struct vfsr_pool *p, struct vfsr_ws *ws,
-		  vfsr_map_visit visit, vfsr_map_visit page, void *arg)
+int vfsr_map_walk(struct vfsr_pool *p, struct vfsr_ws *ws, vfsr_map_visit visit,
+		  vfsr_map_visit page, void *arg)
 {
 	struct walk w = {
 		.p = p,
@@ -449,8 +449,7 @@ static void tree_free(void *ctx, u64 id)
 	(void)id;
 }
 
-int vfsr_tree_init(struct vfsr_tree *t, struct vfsr_pool *p,
-		   struct vfsr_ws *ws)
+int vfsr_tree_init(struct vfsr_tree *t, struct vfsr_pool *p, struct vfsr_ws *ws)
 {
 	static const struct vfsr_bt_provider ops = {
 		.get = tree_get,
@@ -513,7 +512,8 @@ int vfsr_tree_seek(struct vfsr_tree *t, u64 ino, struct vfsr_inode *in)
 /* --- paths --- */
 
 /* The name that a directory, which the tree is at, has for an inode. */
-static int name_in(struct vfsr_tree *t, u64 ino, u8 *item, struct vfsr_dirent *d)
+static int name_in(struct vfsr_tree *t, u64 ino, u8 *item,
+		   struct vfsr_dirent *d)
 {
 	struct vfsr_key key = { .type = VFSR_ITEM_DIRENT };
 	u32 bytes;

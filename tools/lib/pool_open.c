@@ -72,8 +72,9 @@ static int read_rings(struct candidate *c, u8 *slot, struct vfsr_super *tmp)
 	if (head == -ENOMEM || tail == -ENOMEM)
 		return -ENOMEM;
 	if (head || tail) {
-		vfsr_error("%s: holds a pool that needs a newer vfsr; use a newer version",
-			   c->dev->path);
+		vfsr_error(
+			"%s: holds a pool that needs a newer vfsr; use a newer version",
+			c->dev->path);
 		return -EOPNOTSUPP;
 	}
 	return 0;
@@ -89,10 +90,9 @@ static struct vfsr_super *choose(struct candidate *c, unsigned int nr)
 		if (!c[i].super)
 			continue;
 		for (votes = 0, j = 0; j < nr; j++)
-			votes += c[j].super &&
-				 !memcmp(c[i].super->pool_uuid,
-					 c[j].super->pool_uuid,
-					 VFSR_UUID_BYTES);
+			votes += c[j].super && !memcmp(c[i].super->pool_uuid,
+						       c[j].super->pool_uuid,
+						       VFSR_UUID_BYTES);
 		if (votes > best_votes) {
 			best_votes = votes;
 			best = c[i].super;
@@ -151,8 +151,9 @@ static int take_member(struct vfsr_pool *p, struct candidate *c, int member)
 	struct vfsr_dev *other = p->dev[member];
 
 	if (other) {
-		vfsr_error("%s: is member %d of pool %s, and so is %s; name only one of them",
-			   c->dev->path, member, p->name, other->path);
+		vfsr_error(
+			"%s: is member %d of pool %s, and so is %s; name only one of them",
+			c->dev->path, member, p->name, other->path);
 		return -EEXIST;
 	}
 	c->member = member;
@@ -162,9 +163,10 @@ static int take_member(struct vfsr_pool *p, struct candidate *c, int member)
 		p->seen_sequence[member] = c->super->sequence;
 	}
 	if (c->dev->bytes < m->bytes)
-		vfsr_warn("%s: truncated: has %llu bytes, the pool says %llu; what lay beyond is rebuilt where parity allows",
-			  c->dev->path, (unsigned long long)c->dev->bytes,
-			  (unsigned long long)m->bytes);
+		vfsr_warn(
+			"%s: truncated: has %llu bytes, the pool says %llu; what lay beyond is rebuilt where parity allows",
+			c->dev->path, (unsigned long long)c->dev->bytes,
+			(unsigned long long)m->bytes);
 	return 0;
 }
 
@@ -178,36 +180,40 @@ static int place_known(struct vfsr_pool *p, struct candidate *c,
 
 	if (memcmp(c->super->pool_uuid, s->pool_uuid, VFSR_UUID_BYTES)) {
 		vfsr_uuid_text(c->super->pool_uuid, uuid);
-		vfsr_error("%s: belongs to another pool (%s), not to %s; name only devices of one pool",
-			   c->dev->path, uuid, p->name);
+		vfsr_error(
+			"%s: belongs to another pool (%s), not to %s; name only devices of one pool",
+			c->dev->path, uuid, p->name);
 		return -EINVAL;
 	}
 	member = member_by_record(s, c->super);
 	if (member < 0) {
-		vfsr_warn("%s: is no longer a member of pool %s; leaving it out",
-			  c->dev->path, p->name);
+		vfsr_warn(
+			"%s: is no longer a member of pool %s; leaving it out",
+			c->dev->path, p->name);
 		return 0;
 	}
 	if (is_split(s, c->super, member)) {
 		if (!(flags & VFSR_POOL_FORCE)) {
-			vfsr_error("%s: split brain: it went on without the others (record %llu.%llu, the pool knows %llu.%llu); leave it out, or make a new pool from one of the two",
-				   c->dev->path,
-				   (unsigned long long)c->super->epoch,
-				   (unsigned long long)c->super->sequence,
-				   (unsigned long long)
-					   s->member[member].ack_epoch,
-				   (unsigned long long)
-					   s->member[member].ack_sequence);
+			vfsr_error(
+				"%s: split brain: it went on without the others (record %llu.%llu, the pool knows %llu.%llu); leave it out, or make a new pool from one of the two",
+				c->dev->path,
+				(unsigned long long)c->super->epoch,
+				(unsigned long long)c->super->sequence,
+				(unsigned long long)s->member[member].ack_epoch,
+				(unsigned long long)s->member[member]
+					.ack_sequence);
 			return -EUCLEAN;
 		}
-		vfsr_warn("%s: split brain: it went on without the others; used because forced",
-			  c->dev->path);
+		vfsr_warn(
+			"%s: split brain: it went on without the others; used because forced",
+			c->dev->path);
 	} else if (newer(s, c->super)) {
-		vfsr_warn("%s: stale: its last record is %llu.%llu, the pool's %llu.%llu; run vfsr verify --repair with every device",
-			  c->dev->path, (unsigned long long)c->super->epoch,
-			  (unsigned long long)c->super->sequence,
-			  (unsigned long long)s->epoch,
-			  (unsigned long long)s->sequence);
+		vfsr_warn(
+			"%s: stale: its last record is %llu.%llu, the pool's %llu.%llu; run vfsr verify --repair with every device",
+			c->dev->path, (unsigned long long)c->super->epoch,
+			(unsigned long long)c->super->sequence,
+			(unsigned long long)s->epoch,
+			(unsigned long long)s->sequence);
 	}
 	return take_member(p, c, member);
 }
@@ -218,12 +224,14 @@ static int place_unknown(struct vfsr_pool *p, struct candidate *c)
 	int member = pool_identify(p, c);
 
 	if (member < 0) {
-		vfsr_warn("%s: nothing of pool %s recognised on it; treated as missing, check the name",
-			  c->dev->path, p->name);
+		vfsr_warn(
+			"%s: nothing of pool %s recognised on it; treated as missing, check the name",
+			c->dev->path, p->name);
 		return 0;
 	}
-	vfsr_warn("%s: all its checkpoint records are destroyed; recognised as member %d by its strips, run vfsr verify --repair",
-		  c->dev->path, member);
+	vfsr_warn(
+		"%s: all its checkpoint records are destroyed; recognised as member %d by its strips, run vfsr verify --repair",
+		c->dev->path, member);
 	return take_member(p, c, member);
 }
 
@@ -285,8 +293,9 @@ static void name_missing(const struct vfsr_pool *p)
 		if (m->state == VFSR_MEMBER_NONE || p->dev[i])
 			continue;
 		vfsr_uuid_text(m->uuid, uuid);
-		vfsr_warn("pool %s: member %u (%s, %s) is missing; going on with parity",
-			  p->name, i, uuid, vfsr_size_text(m->bytes, size));
+		vfsr_warn(
+			"pool %s: member %u (%s, %s) is missing; going on with parity",
+			p->name, i, uuid, vfsr_size_text(m->bytes, size));
 	}
 }
 
@@ -332,9 +341,10 @@ static int take_record(struct vfsr_pool *p, struct candidate *c,
 	const struct vfsr_super *best = choose(c, nr);
 
 	if (!best) {
-		vfsr_error("%s%s: no checkpoint record was found; check the device names, else run fsck.vfsr --rebuild-map",
-			   c[0].dev ? c[0].dev->path : "pool",
-			   nr > 1 ? " and the others" : "");
+		vfsr_error(
+			"%s%s: no checkpoint record was found; check the device names, else run fsck.vfsr --rebuild-map",
+			c[0].dev ? c[0].dev->path : "pool",
+			nr > 1 ? " and the others" : "");
 		return -ENOENT;
 	}
 	p->super = malloc(sizeof(*p->super));
@@ -343,8 +353,9 @@ static int take_record(struct vfsr_pool *p, struct candidate *c,
 	*p->super = *best;
 	set_name(p);
 	if (best->wal_tail && !(flags & VFSR_POOL_FORCE)) {
-		vfsr_error("pool %s: has a write-ahead log to replay; use a newer version",
-			   p->name);
+		vfsr_error(
+			"pool %s: has a write-ahead log to replay; use a newer version",
+			p->name);
 		return -EOPNOTSUPP;
 	}
 	return 0;

@@ -12,40 +12,40 @@
 
 #include "lib/pool.h"
 
-#define STRIPE_SETS	64u	/* stripe cache: sets x ways */
-#define STRIPE_WAYS	4u
-#define MAP_SHARDS	16u	/* map cache: shards x ways pages */
-#define MAP_WAYS	64u
-#define SECTOR_SETS	4096u	/* healed sectors: 64 MiB */
-#define SECTOR_WAYS	4u
+#define STRIPE_SETS 64u /* stripe cache: sets x ways */
+#define STRIPE_WAYS 4u
+#define MAP_SHARDS 16u /* map cache: shards x ways pages */
+#define MAP_WAYS 64u
+#define SECTOR_SETS 4096u /* healed sectors: 64 MiB */
+#define SECTOR_WAYS 4u
 
 /* What was noted about a sector; a nibble per sector in vfsr_grid_heal. */
-#define MARK_BAD	1u
-#define MARK_HEALED	2u
-#define MARK_WRITTEN	4u
-#define MARK_LOST	8u
+#define MARK_BAD 1u
+#define MARK_HEALED 2u
+#define MARK_WRITTEN 4u
+#define MARK_LOST 8u
 
 /* How a sector could be read. */
 enum sector_state {
-	SECTOR_OK	= 0,
-	SECTOR_ERROR	= 1,	/* the member is there but does not give it */
-	SECTOR_MISSING	= 2,	/* the member or its strip is unknown */
+	SECTOR_OK = 0,
+	SECTOR_ERROR = 1, /* the member is there but does not give it */
+	SECTOR_MISSING = 2, /* the member or its strip is unknown */
 };
 
 /* Damage seen on one grid; made when the first damage is met. */
 struct vfsr_grid_heal {
-	u8 *marks;	/* (R + 1) * n nibbles, mark_lock */
-	u32 *left;	/* heal_lock: masks after whole-grid decoding, or NULL */
+	u8 *marks; /* (R + 1) * n nibbles, mark_lock */
+	u32 *left; /* heal_lock: masks after whole-grid decoding, or NULL */
 	u8 lost[VFSR_BITMAP_BYTES]; /* mark_lock: stripes without a footer */
 };
 
 struct stripe_slot {
 	struct vfsr_stripe *s;
-	u64 used;	/* clock of the last use */
+	u64 used; /* clock of the last use */
 };
 
 struct map_slot {
-	u64 id;		/* level << 56 | index, ~0: empty */
+	u64 id; /* level << 56 | index, ~0: empty */
 	u64 used;
 	u8 *page;
 };
@@ -57,7 +57,7 @@ struct map_shard {
 };
 
 struct sector_slot {
-	u64 key;	/* 0: empty */
+	u64 key; /* 0: empty */
 	u8 *data;
 };
 
@@ -73,23 +73,23 @@ struct vfsr_pool_priv {
 
 struct vfsr_ws {
 	void *inflate;
-	u8 *stored;	/* stored form of a chunk, VFSR_CHUNK_BYTES */
-	u8 *sectors;	/* the sectors that cover a chunk, one more */
-	u8 *page;	/* a map page */
-	u8 *stripe;	/* VFSR_MAX_STRIPE_SECTORS sectors, made at first use */
+	u8 *stored; /* stored form of a chunk, VFSR_CHUNK_BYTES */
+	u8 *sectors; /* the sectors that cover a chunk, one more */
+	u8 *page; /* a map page */
+	u8 *stripe; /* VFSR_MAX_STRIPE_SECTORS sectors, made at first use */
 	u8 state[VFSR_MAX_STRIPE_SECTORS];
 	u32 bad[VFSR_MAX_STRIPE_SECTORS];
 };
 
-#define WS_SECTORS	(VFSR_CHUNK_BYTES / VFSR_SECTOR_BYTES + 1)
+#define WS_SECTORS (VFSR_CHUNK_BYTES / VFSR_SECTOR_BYTES + 1)
 
 /* --- pool_open.c, pool_ident.c, pool_table.c --- */
 
 /* A path given to vfsr_pool_open(), on its way to become a member. */
 struct candidate {
-	struct vfsr_dev *dev;	/* NULL: could not be opened, or taken */
+	struct vfsr_dev *dev; /* NULL: could not be opened, or taken */
 	struct vfsr_super *super; /* newest record found, NULL: none */
-	int member;		/* place in the pool, -1: unknown */
+	int member; /* place in the pool, -1: unknown */
 };
 
 /* Find the newest record of a ring whose first byte is @pos; into c->super. */
@@ -127,8 +127,8 @@ struct row_run {
 	struct vfsr_stripe *s;
 	struct vfsr_extent_rows e;
 	u32 row, nr;
-	u8 *buf[VFSR_MAX_COLUMNS];	/* nr sectors each, in ws->stripe */
-	u32 *bad;			/* nr masks, in ws->bad */
+	u8 *buf[VFSR_MAX_COLUMNS]; /* nr sectors each, in ws->stripe */
+	u32 *bad; /* nr masks, in ws->bad */
 };
 
 /* Most rows that one run can have. */
@@ -138,8 +138,8 @@ int rows_load(struct vfsr_pool *p, struct row_run *rr, struct vfsr_ws *ws);
 /* Rebuild what the rows' own parity can; clears bits of rr->bad. */
 void rows_decode(struct vfsr_pool *p, struct row_run *rr, bool write_back);
 /* One verified sector, healed by its row if need be. 0 or -EIO. */
-int grid_sector_get(struct vfsr_pool *p, struct vfsr_grid *g, u32 col,
-		    u32 row, u8 *data, struct vfsr_ws *ws);
+int grid_sector_get(struct vfsr_pool *p, struct vfsr_grid *g, u32 col, u32 row,
+		    u8 *data, struct vfsr_ws *ws);
 
 /* --- pool_footer.c --- */
 

@@ -62,7 +62,7 @@ struct part {
 	struct vfsr_extent_rows e;
 	u32 col, row, nr;
 	u8 *buf;
-	u8 state[VFSR_MAX_STRIPE_SECTORS];	/* SECTOR_OK: verified */
+	u8 state[VFSR_MAX_STRIPE_SECTORS]; /* SECTOR_OK: verified */
 };
 
 static u8 *part_sector(const struct part *t, u32 i)
@@ -169,9 +169,8 @@ static int part_get(struct vfsr_pool *p, struct part *t, struct vfsr_ws *ws)
 	return err ? err : nr_bad;
 }
 
-int vfsr_pool_read_sectors(struct vfsr_pool *p, struct vfsr_grid *g,
-			   u32 sector, u32 nr, u8 *buf, u8 *bad,
-			   struct vfsr_ws *ws)
+int vfsr_pool_read_sectors(struct vfsr_pool *p, struct vfsr_grid *g, u32 sector,
+			   u32 nr, u8 *buf, u8 *bad, struct vfsr_ws *ws)
 {
 	struct part t = { .g = g };
 	u32 i, done;
@@ -206,9 +205,9 @@ int vfsr_pool_read_sectors(struct vfsr_pool *p, struct vfsr_grid *g,
 struct spot {
 	struct vfsr_grid *g;
 	struct vfsr_extent_rows e;
-	u32 sector;	/* linear, of the grid */
-	u32 byte;	/* in it */
-	u32 inside;	/* linear sector of the stripe */
+	u32 sector; /* linear, of the grid */
+	u32 byte; /* in it */
+	u32 inside; /* linear sector of the stripe */
 };
 
 /* Find and bound a chunk. 0, -EUCLEAN, or the grid's error. */
@@ -260,8 +259,7 @@ static int read_plain(struct vfsr_pool *p, const struct spot *at, u32 len_bytes,
 				g->g.strip_sectors - place.sector);
 		part = min_t(u32, len_bytes,
 			     sectors * VFSR_SECTOR_BYTES - byte);
-		err = vfsr_dev_read(p->dev[member], buf, part,
-				    (u64)pos + byte);
+		err = vfsr_dev_read(p->dev[member], buf, part, (u64)pos + byte);
 		if (err)
 			return err;
 		buf += part;

@@ -35,8 +35,7 @@ int rows_load(struct vfsr_pool *p, struct row_run *rr, struct vfsr_ws *ws)
 	rr->bad = ws->bad;
 	memset(rr->bad, 0, rr->nr * sizeof(*rr->bad));
 	for (col = 0; col < g->g.n; col++) {
-		u8 *buf = ws->stripe +
-			  (size_t)col * rr->nr * VFSR_SECTOR_BYTES;
+		u8 *buf = ws->stripe + (size_t)col * rr->nr * VFSR_SECTOR_BYTES;
 
 		rr->buf[col] = buf;
 		grid_read_run(p, g, &rr->e, col, rr->row, rr->nr, buf,
@@ -98,8 +97,8 @@ void rows_decode(struct vfsr_pool *p, struct row_run *rr, bool write_back)
 	}
 }
 
-int grid_sector_get(struct vfsr_pool *p, struct vfsr_grid *g, u32 col,
-		    u32 row, u8 *data, struct vfsr_ws *ws)
+int grid_sector_get(struct vfsr_pool *p, struct vfsr_grid *g, u32 col, u32 row,
+		    u8 *data, struct vfsr_ws *ws)
 {
 	struct row_run rr = { .g = g, .row = row, .nr = 1 };
 	u8 state;

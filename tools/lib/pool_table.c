@@ -15,9 +15,9 @@
 
 /* How much a claim is worth; the lowest wins. */
 enum claim_rank {
-	CLAIM_TABLE	= 0,
-	CLAIM_STALE	= 1,
-	CLAIM_LABEL	= 2,
+	CLAIM_TABLE = 0,
+	CLAIM_STALE = 1,
+	CLAIM_LABEL = 2,
 };
 
 struct claim {
@@ -28,19 +28,19 @@ struct claim {
 	struct vfsr_policy policy;
 	u8 device, column;
 	u8 state, layout, use;
-	u8 rank;	/* enum claim_rank */
-	bool live_ok;	/* live_bytes is known */
-	bool denied;	/* a label for a strip whose table is healthy */
+	u8 rank; /* enum claim_rank */
+	bool live_ok; /* live_bytes is known */
+	bool denied; /* a label for a strip whose table is healthy */
 };
 
 struct loader {
 	struct vfsr_pool *p;
 	struct claim *claim;
 	size_t nr, room;
-	u8 *healthy[VFSR_MAX_MEMBERS];	/* a byte per table block */
-	u32 nr_lost[VFSR_MAX_MEMBERS];	/* table blocks lost */
+	u8 *healthy[VFSR_MAX_MEMBERS]; /* a byte per table block */
+	u32 nr_lost[VFSR_MAX_MEMBERS]; /* table blocks lost */
 	struct vfsr_trailer trailer;
-	u32 index_nr;			/* index block in @index, ~0: none */
+	u32 index_nr; /* index block in @index, ~0: none */
 	u8 index[VFSR_SECTOR_BYTES] __attribute__((aligned(8)));
 	u8 table[VFSR_SECTOR_BYTES] __attribute__((aligned(8)));
 	u8 live[VFSR_SECTOR_BYTES] __attribute__((aligned(8)));
@@ -116,8 +116,7 @@ static bool read_by_ref(struct loader *l, u32 member,
 	}
 	if (vfsr_ref_get(l->index, ref_nr % VFSR_REFS_PER_BLOCK, &ref, &f))
 		return false;
-	return read_block(l, member,
-			  live ? VFSR_TABLE_LIVE : VFSR_TABLE_STRIPS,
+	return read_block(l, member, live ? VFSR_TABLE_LIVE : VFSR_TABLE_STRIPS,
 			  live ? ref_nr - n->table : ref_nr, n->index + ref_nr,
 			  ref.slot, ref.crc, buf);
 }
@@ -210,9 +209,9 @@ static int load_member(struct loader *l, u32 member,
 			return err;
 	}
 	if (l->nr_lost[member])
-		vfsr_warn("%s: both copies of %u of its %u strip table blocks are damaged; finding its strips by their labels, run vfsr verify --repair",
-			  l->p->dev[member]->path, l->nr_lost[member],
-			  n.table);
+		vfsr_warn(
+			"%s: both copies of %u of its %u strip table blocks are damaged; finding its strips by their labels, run vfsr verify --repair",
+			l->p->dev[member]->path, l->nr_lost[member], n.table);
 	return 0;
 }
 

@@ -11,8 +11,8 @@
 
 /* Read every trailer of a grid that is on a member that is there. */
 struct copies {
-	u32 present;	/* columns whose member is there */
-	u32 good;	/* of these, those that say what the newest says */
+	u32 present; /* columns whose member is there */
+	u32 good; /* of these, those that say what the newest says */
 	struct vfsr_trailer newest, one;
 	u64 transaction[VFSR_MAX_COLUMNS];
 };

@@ -19,7 +19,7 @@
 struct vfsr_queue {
 	struct io_uring ring;
 	unsigned int depth;
-	bool async;	/* ring is set up */
+	bool async; /* ring is set up */
 };
 
 struct vfsr_queue *vfsr_queue_new(unsigned int depth)
@@ -119,8 +119,8 @@ static bool send_all(struct vfsr_queue *q, bool write, unsigned int queued,
 		if (sent == -EINTR)
 			continue;
 		if (sent > 0) {
-			queued -= min_t(unsigned int, queued,
-					(unsigned int)sent);
+			queued -=
+				min_t(unsigned int, queued, (unsigned int)sent);
 			*flying += (unsigned int)sent;
 			continue;
 		}

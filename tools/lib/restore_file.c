@@ -115,11 +115,11 @@ static int put(struct vfsr_rworker *w, struct vfsr_rfile *f, u64 from,
 {
 	int err = 0;
 
-	atomic_fetch_add(&w->rs->data_bytes, bytes);
 	if (f->memory) {
 		memcpy(f->memory + from, data, bytes);
 		return 0;
 	}
+	atomic_fetch_add(&w->rs->data_bytes, bytes);
 	if (f->stream) {
 		/* overlapping extents are only met in crafted trees */
 		if (from < f->streamed)
@@ -374,6 +374,8 @@ static void write_together(struct vfsr_rworker *w, struct vfsr_rfile *f)
 	while (f->helpers)
 		pthread_cond_wait(&rs->helped, &rs->lock);
 	pthread_mutex_unlock(&rs->lock);
+	/* a helper may have been the last to read through it */
+	f->iter->ws = w->ws;
 }
 
 int vfsr_rfile_write(struct vfsr_rworker *w, struct vfsr_rfile *f)

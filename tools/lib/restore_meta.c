@@ -67,7 +67,7 @@ static u8 *append(struct vfsr_rmeta *m, const u8 *name, u32 name_bytes,
 
 /* Read a value that is a chunk of its own. */
 static int value_read(struct vfsr_rworker *w, const struct vfsr_xattr *x,
-		      u64 ino, u8 *dst)
+		      u8 *dst)
 {
 	struct vfsr_chunk c;
 	int err;
@@ -75,8 +75,7 @@ static int value_read(struct vfsr_rworker *w, const struct vfsr_xattr *x,
 	err = vfsr_map_lookup(w->rs->pool, x->chunk, &c, w->ws);
 	if (err)
 		return err;
-	if (c.kind != VFSR_KIND_XATTR || c.owner != ino ||
-	    c.logical != x->value_bytes)
+	if (c.kind != VFSR_KIND_XATTR || c.logical != x->value_bytes)
 		return -EUCLEAN;
 	return vfsr_pool_read(w->rs->pool, &c, dst, NULL, w->ws);
 }
@@ -104,7 +103,7 @@ static int collect_one(struct vfsr_rworker *w, const struct vfsr_item *item,
 	if (x.value)
 		memcpy(dst, x.value, x.value_bytes);
 	else
-		err = value_read(w, &x, ino, dst);
+		err = value_read(w, &x, dst);
 	if (err) {
 		m->used = used;
 		m->nr_xattrs--;
@@ -183,6 +182,7 @@ static void drop_inherited(int fd, const char *path)
 	}
 }
 
+/* Return: 0; 1 if it is not permitted without privilege; or an error. */
 static int set_owner(struct vfsr_restore *rs, int fd, int dirfd,
 		     const char *name, const struct vfsr_rmeta *m)
 {
@@ -201,9 +201,10 @@ static int set_owner(struct vfsr_restore *rs, int fd, int dirfd,
 	bad = fd >= 0 ? fchown(fd, (uid_t)-1, m->gid) :
 			fchownat(dirfd, name, (uid_t)-1, m->gid,
 				 AT_SYMLINK_NOFOLLOW);
-	if (bad || m->uid != rs->euid)
-		atomic_fetch_add(&rs->owners_skipped, 1);
-	return 0;
+	if (!bad && m->uid == rs->euid)
+		return 0;
+	atomic_fetch_add(&rs->owners_skipped, 1);
+	return 1;
 }
 
 /*
@@ -258,6 +259,7 @@ void vfsr_rmeta_apply(struct vfsr_restore *rs, int fd, int dirfd,
 		      bool settled, const struct vfsr_rdir *dir)
 {
 	char path[FD_PATH_BYTES + VFSR_NAME_MAX + 1];
+	u32 mode = m->mode;
 	int err;
 
 	/* xattrs of a name have no *at call: by the directory's descriptor */
@@ -266,15 +268,18 @@ void vfsr_rmeta_apply(struct vfsr_restore *rs, int fd, int dirfd,
 			 name);
 	if (!settled) {
 		err = set_owner(rs, fd, dirfd, name, m);
-		if (err)
+		if (err < 0)
 			vfsr_rerror(rs, dir, name, "owner", err);
+		/* nobody asked for programs that run as somebody else */
+		if (err && !S_ISDIR(mode))
+			mode &= ~(u32)(S_ISUID | S_ISGID);
 	}
 	if (rs->inherits)
 		drop_inherited(fd, path);
 	if (m->nr_xattrs)
 		set_xattrs(rs, fd, path, m, name, dir);
 	if (!settled || m->nr_xattrs || rs->inherits) {
-		err = set_mode(fd, dirfd, name, m->mode);
+		err = set_mode(fd, dirfd, name, mode);
 		if (err)
 			vfsr_rerror(rs, dir, name, "mode", err);
 	}

@@ -168,7 +168,8 @@ int wr_map_set(struct vfsr_writer *w, const struct vfsr_chunk *c)
 	int err;
 
 	if (!c->id || c->id >= vfsr_map_span(VFSR_MAP_MAX_LEVELS - 1) ||
-	    !c->place)
+	    !c->place || !c->refs ||
+	    (c->kind != VFSR_KIND_DATA && c->refs != 1))
 		return -EINVAL;
 	leaf = leaf_get(m, c->id / VFSR_MAP_LEAF_ENTRIES);
 	if (!leaf)
@@ -424,11 +425,15 @@ int wr_map_finish(struct vfsr_writer *w)
 		err = sort_pages(m);
 	if (err)
 		return err;
-	w->s->map_levels = (u8)levels;
 	w->s->nr_ids = m->nr_ids;
 	w->s->map_place = 0;
+	w->s->map_crc = 0;
+	w->s->map_len = 0;
+	w->s->map_free = 0;
+	w->s->map_levels = 0;
 	if (!m->nr_pages[0])
 		return 0;
+	w->s->map_levels = (u8)levels;
 	w->s->map_place = m->page[0][0].child.place;
 	w->s->map_crc = m->page[0][0].child.crc;
 	w->s->map_len = m->page[0][0].child.len;

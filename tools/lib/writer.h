@@ -38,7 +38,8 @@ struct vfsr_plan_in {
  * vfsr_plan - choose policies, strip size and layout; fill a fresh record
  * @in: wishes
  * @s: record to fill (epoch 1, sequence 0, no map)
- * @why: on failure a sentence for the user (@why_bytes), with the minimum size named
+ * @why: out: on failure a sentence for the user, with the minimum size named
+ * @why_bytes: room in @why
  *
  * Defaults of design section 9. Explicit policies are honoured even on fewer
  * devices than columns (the summary then says what it survives). Strips
@@ -90,6 +91,7 @@ void vfsr_plan_survives(const struct vfsr_policy *p, unsigned int nr_devs,
  *	    all free. The writer updates them
  * @live: likewise, u32 per strip. Only written, at the commit: the whole map
  *	  is made anew, so the live bytes of every grid are known then
+ * @out: the writer
  *
  * A device that is NULL gets no strips, tables or record; its state and the
  * epoch are the caller's business.
@@ -103,6 +105,7 @@ void vfsr_writer_free(struct vfsr_writer *w);
 
 /**
  * vfsr_writer_add - append a chunk to a stream
+ * @w: writer
  * @use: VFSR_USE_META or VFSR_USE_WARM (file data)
  * @c: id, owner, offset, stored, logical, crc, state, alg, kind, refs (final);
  *     birth 0 means this transaction
@@ -115,6 +118,8 @@ int vfsr_writer_add(struct vfsr_writer *w, unsigned int use,
 
 /**
  * vfsr_writer_room - largest chunk that the open stripe still takes
+ * @w: writer
+ * @use: stream
  * @aligned: as vfsr_pack_room()
  *
  * So that a caller can choose a pending chunk that fits, or cut one.
@@ -143,12 +148,18 @@ struct vfsr_write_stats {
 
 /**
  * vfsr_writer_commit - make it durable
+ * @w: writer; ends here, only vfsr_writer_free() may follow
+ * @stats: out: what was written, on success
  *
  * Closes the streams, writes the map and the commit mark (last stripe), seals
  * every grid (column parity, trailers), writes strip tables to the slots that do
  * not hold the current version (head and tail), flushes all, then the record to
  * both rings of every member, flushes again. s->nr_inodes, logical_bytes etc. must be
- * set by the caller before.
+ * set by the caller before; sequence, transaction, map, nr_ids and live_bytes are set
+ * here. Members keep the acknowledged (epoch, sequence) that the caller gave in
+ * this record, and get this record's afterwards.
+ *
+ * Return: 0 or a negative errno, after which the pool is as it was before.
  */
 int vfsr_writer_commit(struct vfsr_writer *w, struct vfsr_write_stats *stats);
 

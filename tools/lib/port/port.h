@@ -63,8 +63,16 @@ static inline __le64 cpu_to_le64(u64 v)
 	return (__vfsr_force __le64)htole64(v);
 }
 
-#define min_t(type, a, b) ((type)(a) < (type)(b) ? (type)(a) : (type)(b))
-#define max_t(type, a, b) ((type)(a) > (type)(b) ? (type)(a) : (type)(b))
+#define min_t(type, a, b)                            \
+	({                                           \
+		type min_a_ = (a), min_b_ = (b);     \
+		min_a_ < min_b_ ? min_a_ : min_b_;   \
+	})
+#define max_t(type, a, b)                            \
+	({                                           \
+		type max_a_ = (a), max_b_ = (b);     \
+		max_a_ > max_b_ ? max_a_ : max_b_;   \
+	})
 #define DIV_ROUND_UP(a, b) (((a) + (b)-1) / (b))
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
