@@ -10,6 +10,7 @@
 #   tools/gen/X.c               build/X, generators used at build time
 #   tests/unit/test_*.c         one cmocka program each; other .c files there are linked into all
 #   tests/fuzz/fuzz_*.c         one libFuzzer program each; seeds_*.c and gen_*.c write seed inputs
+#   tests/shared/*.c            linked into every unit test, fuzz target and seed program
 #   tests/image/*.c, tests/bench/*.c   helper programs of those tests, build/tests/{image,bench}/X
 #
 # The same rules build four variants, each in its own directory: release (build/), asan
@@ -82,11 +83,11 @@ GENS := $(patsubst tools/gen/%.c,$(B)/%,$(wildcard tools/gen/*.c))
 PROGS := $(call prog,mkfs.vfsr,mkfs/*.c) $(call prog,fsck.vfsr,fsck/*.c) $(call prog,vfsr,tools/*.c)
 HELPERS := $(call each,tests/image,tests/image,*.c) $(call each,tests/bench,tests/bench,*.c)
 UNITS := $(call each,tests/unit,tests/unit,test_*.c)
-UNIT_SHARED := $(call objs,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
+UNIT_SHARED := $(call objs,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c tests/shared/*.c)))
 FUZZERS := $(call each,tests/fuzz,tests/fuzz,fuzz_*.c)
 SEEDERS := $(call each,tests/fuzz,tests/fuzz,seeds_*.c) $(call each,tests/fuzz,tests/fuzz,gen_*.c)
 FUZZ_SHARED := $(call objs,$(filter-out $(addprefix tests/fuzz/,fuzz_% seeds_% gen_%), \
-	$(wildcard tests/fuzz/*.c)))
+	$(wildcard tests/fuzz/*.c tests/shared/*.c)))
 MANPAGES := $(wildcard Documentation/man/*.[1-9])
 
 # --- rules ------------------------------------------------------------------

@@ -151,7 +151,7 @@ static int check_rootdir(const char *rootdir, struct vfsr_dev *const *dev,
 	len = strcmp(root, "/") ? strlen(root) : 0;
 	for (i = 0; i < nr; i++) {
 		if (dev[i]->block || !realpath(dev[i]->path, image) ||
-		    strncmp(image, root, len) || image[len] != '/')
+		    strncmp(image, root, len) != 0 || image[len] != '/')
 			continue;
 		vfsr_error(
 			"%s: lies inside of %s, which it is to be filled from; put the image elsewhere",

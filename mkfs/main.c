@@ -349,7 +349,7 @@ static int open_devices(struct mkfs_opts *o, struct vfsr_dev **dev)
 
 		/* opened exclusively a second time it would seem to be busy */
 		for (j = 0; j < i; j++) {
-			if (strcmp(o->paths[i], o->paths[j]))
+			if (strcmp(o->paths[i], o->paths[j]) != 0)
 				continue;
 			vfsr_error("%s: named twice; name each device once",
 				   o->paths[i]);

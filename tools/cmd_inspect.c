@@ -44,16 +44,21 @@ static int take_arguments(struct request *r, struct inspect *in, int argc,
 	int a;
 
 	if (!argc)
-		return vfsr_cmd_usage(cmd, "say what: super, strips, grid, footer, map, inode or tree");
+		return vfsr_cmd_usage(
+			cmd,
+			"say what: super, strips, grid, footer, map, inode or tree");
 	for (i = 0; i < ARRAY_SIZE(parts) && !r->part; i++)
 		if (!strcmp(argv[0], parts[i].name))
 			r->part = &parts[i];
 	if (!r->part)
-		return vfsr_cmd_usage(cmd, "'%s' is none of super, strips, grid, footer, map, inode, tree",
-				      argv[0]);
+		return vfsr_cmd_usage(
+			cmd,
+			"'%s' is none of super, strips, grid, footer, map, inode, tree",
+			argv[0]);
 	if (argc < 2 + r->part->nr_args)
-		return vfsr_cmd_usage(cmd, "too few arguments; it takes '%s %sDEVICE...'",
-				      r->part->name, r->part->args);
+		return vfsr_cmd_usage(
+			cmd, "too few arguments; it takes '%s %sDEVICE...'",
+			r->part->name, r->part->args);
 	for (a = 0; a < r->part->nr_args; a++)
 		in->arg[a] = argv[1 + a];
 	r->devices = argv + 1 + r->part->nr_args;
@@ -118,7 +123,7 @@ static int show(const struct request *r, struct inspect *in)
 	snprintf(kind, sizeof(kind), "inspect-%s", r->part->name);
 	vfsr_doc_begin(&d, kind);
 	in->root = d.root;
-	inspect_put_name(d.root, "pool", in->p->name, strlen(in->p->name));
+	inspect_put_pool(d.root, in->p);
 	code = r->part->show(in);
 	vfsr_complain_flush();
 	if (code == VFSR_EXIT_OK || code == VFSR_EXIT_LOST)
@@ -134,7 +139,7 @@ static int run(int argc, char **argv)
 	struct inspect in = { 0 };
 	int code = parse(&r, &in, argc, argv);
 
-	if (code)
+	if (code || !r.part)
 		return code < 0 ? VFSR_EXIT_OK : code;
 	if (vfsr_pool_open(r.devices, (unsigned int)r.nr_devices, r.flags,
 			   &in.p))
@@ -156,30 +161,29 @@ const struct vfsr_cmd vfsr_cmd_inspect = {
 	.run = run,
 	.synopsis = "[OPTIONS] WHAT [ARGUMENT...] DEVICE...",
 	.summary = "Show one structure of a pool",
-	.help =
-"WHAT is one of:\n"
-"  super               the record: pool, members, open grids, valid slots\n"
-"  strips              every strip in use; with --all free ones too\n"
-"  grid ID             geometry, columns, stripes, trailers of a grid\n"
-"  footer GRID STRIPE  label and entries of a stripe, counted from 0; with\n"
-"                      --all the crc of every sector\n"
-"  map                 every page of the map, and where its bytes lie\n"
-"  inode INO           header and items; with --all more than the first 1000\n"
-"  tree INO            every node of an inode's tree, with its items\n"
-"INO is a number, or a path in the pool that begins with '/'. The pool is never\n"
-"written; missing members may be left out.\n"
-"\n"
-"  -a, --all        also what is usually left out\n"
-"  -f, --force      go on although devices disagree about the latest state\n"
-"  -q, --quiet      no warnings about missing devices\n"
-"  -v, --verbose    print every finding\n"
-"      --json       one JSON object\n"
-"  -h, --help       this text\n"
-"\n"
-"Exit status: 0 done, 1 could not be done or no such thing, 2 usage, 4 a part\n"
-"of it cannot be read.\n"
-"\n"
-"Example:\n"
-"  vfsr inspect super disk1.img disk2.img\n"
-"  vfsr inspect inode /etc/fstab disk?.img --json\n",
+	.help = "WHAT is one of:\n"
+		"  super               the record: pool, members, open grids, valid slots\n"
+		"  strips              every strip in use; with --all free ones too\n"
+		"  grid ID             geometry, columns, stripes, trailers of a grid\n"
+		"  footer GRID STRIPE  label and entries of a stripe, counted from 0; with\n"
+		"                      --all the crc of every sector\n"
+		"  map                 every page of the map, and where its bytes lie\n"
+		"  inode INO           header and items; with --all more than the first 1000\n"
+		"  tree INO            every node of an inode's tree, with its items\n"
+		"INO is a number, or a path in the pool that begins with '/'. The pool is never\n"
+		"written; missing members may be left out.\n"
+		"\n"
+		"  -a, --all        also what is usually left out\n"
+		"  -f, --force      go on although devices disagree about the latest state\n"
+		"  -q, --quiet      no warnings about missing devices\n"
+		"  -v, --verbose    print every finding\n"
+		"      --json       one JSON object\n"
+		"  -h, --help       this text\n"
+		"\n"
+		"Exit status: 0 done, 1 could not be done or no such thing, 2 usage, 4 a part\n"
+		"of it cannot be read.\n"
+		"\n"
+		"Example:\n"
+		"  vfsr inspect super disk1.img disk2.img\n"
+		"  vfsr inspect inode /etc/fstab disk?.img --json\n",
 };

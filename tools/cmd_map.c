@@ -120,8 +120,9 @@ static int outcome(const struct vfsr_pool *p, int err)
 	if (!err)
 		return VFSR_EXIT_OK;
 	if (err == -EIO || err == -EUCLEAN || err == -EBADMSG) {
-		vfsr_error("pool %s: part of the map cannot be read, its ids are left out; 'fsck.vfsr --rebuild-map' makes it anew",
-			   p->name);
+		vfsr_error(
+			"pool %s: part of the map cannot be read, its ids are left out; 'fsck.vfsr --rebuild-map' makes it anew",
+			p->name);
 		return VFSR_EXIT_LOST;
 	}
 	vfsr_error("pool %s: the map was not printed to its end: %s", p->name,
@@ -158,20 +159,19 @@ const struct vfsr_cmd vfsr_cmd_map = {
 	.run = run,
 	.synopsis = "[OPTIONS] DEVICE... [--json]",
 	.summary = "Print the map, seven columns for every id in use",
-	.help =
-"The columns are: place (grid, linear data sector, byte), stored bytes, state\n"
-"with algorithm and kind, logical bytes, references, crc32c of the stored bytes,\n"
-"birth transaction. Ids ascend. The pool is never written.\n"
-"\n"
-"      --json       one JSON object per line and id\n"
-"  -f, --force      go on although devices disagree about the latest state\n"
-"  -q, --quiet      no warnings about missing devices\n"
-"  -v, --verbose    print every finding\n"
-"  -h, --help       this text\n"
-"\n"
-"Exit status: 0 done, 1 could not be done, 2 usage, 4 part of the map cannot be\n"
-"read.\n"
-"\n"
-"Example:\n"
-"  vfsr map disk1.img disk2.img --json | jq -s 'map(.stored) | add'\n",
+	.help = "The columns are: place (grid, linear data sector, byte), stored bytes, state\n"
+		"with algorithm and kind, logical bytes, references, crc32c of the stored bytes,\n"
+		"birth transaction. Ids ascend. The pool is never written.\n"
+		"\n"
+		"      --json       one JSON object per line and id\n"
+		"  -f, --force      go on although devices disagree about the latest state\n"
+		"  -q, --quiet      no warnings about missing devices\n"
+		"  -v, --verbose    print every finding\n"
+		"  -h, --help       this text\n"
+		"\n"
+		"Exit status: 0 done, 1 could not be done, 2 usage, 4 part of the map cannot be\n"
+		"read.\n"
+		"\n"
+		"Example:\n"
+		"  vfsr map disk1.img disk2.img --json | jq -s 'map(.stored) | add'\n",
 };

@@ -65,10 +65,10 @@ static struct json_object *members(const struct vfsr_pool *p)
 /* What the scrub's findings mean for the user, in one word. */
 static const char *verdict(const struct vfsr_scrub_stats *st)
 {
-	if (st->lost || st->lost_files)
+	if (st->lost_chunks || st->lost_files || st->lost_map)
 		return "lost";
-	if (st->bad || st->roots_bad || st->trailers_bad)
-		return st->bad > st->written ||
+	if (st->lost || st->bad || st->roots_bad || st->trailers_bad)
+		return st->lost || st->bad > st->written ||
 		       st->roots_bad > st->roots_written || st->trailers_bad ?
 			       "damaged" : "repaired";
 	return "clean";
@@ -99,6 +99,7 @@ static int report(struct verify *v, const struct vfsr_pool *p,
 	add_u64(d.root, "bad_roots", st->roots_bad);
 	add_u64(d.root, "written_roots", st->roots_written);
 	add_u64(d.root, "bad_trailers", st->trailers_bad);
+	add_u64(d.root, "lost_chunks", st->lost_chunks);
 	add_u64(d.root, "lost_files", st->lost_files);
 	json_object_object_add(d.root, "devices", members(p));
 	if (v->json)
@@ -109,7 +110,10 @@ static int report(struct verify *v, const struct vfsr_pool *p,
 	else
 		json_object_put(d.root);
 	vfsr_complain_flush();
-	if (!strcmp(word, "damaged"))
+	if (!strcmp(word, "damaged") && st->lost)
+		vfsr_warn("%llu sectors stay damaged; no file needs them",
+			  (unsigned long long)st->lost);
+	if (!strcmp(word, "damaged") && !v->repair)
 		vfsr_warn("damage was found that parity covers; 'vfsr verify "
 			  "--repair' writes it back");
 	if (!strcmp(word, "lost"))
@@ -133,6 +137,7 @@ static int parse(struct verify *v, int argc, char **argv)
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
+	char *end;
 	int c;
 
 	opterr = 0;
@@ -155,8 +160,8 @@ static int parse(struct verify *v, int argc, char **argv)
 			v->force = true;
 			break;
 		case 't':
-			v->threads = (unsigned int)strtoul(optarg, NULL, 10);
-			if (!v->threads)
+			v->threads = (unsigned int)strtoul(optarg, &end, 10);
+			if (!v->threads || *end)
 				return vfsr_cmd_usage(&vfsr_cmd_verify,
 						      "'%s' is no number of threads",
 						      optarg);
@@ -229,7 +234,7 @@ const struct vfsr_cmd vfsr_cmd_verify = {
 "  -h, --help       this text\n"
 "\n"
 "Exit status: 0 clean or all repaired, 1 could not run, 2 usage, 3 damage is\n"
-"left that parity covers, 4 data is lost.\n"
+"left but no data is lost, 4 data is lost.\n"
 "\n"
 "Example:\n"
 "  vfsr verify --repair /dev/sdb /dev/sdc /dev/sdd\n",

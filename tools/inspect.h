@@ -19,7 +19,7 @@ struct inspect {
 	struct vfsr_pool *p;
 	struct vfsr_ws *ws;
 	struct json_object *root;	/* the document, filled by the part */
-	bool all;			/* --all: also what is left out usually */
+	bool all;			/* --all: what is usually left out */
 	const char *arg[2];		/* ID, GRID and STRIPE, or INO */
 };
 
@@ -71,6 +71,8 @@ void inspect_put_time(struct json_object *to, const char *name,
 		      const struct vfsr_time *t);
 void inspect_put_policy(struct json_object *to, const char *name,
 			const struct vfsr_policy *p);
+/* The pool's label, else its uuid, as "pool". */
+void inspect_put_pool(struct json_object *to, const struct vfsr_pool *p);
 /* {"grid", "sector", "byte"} */
 void inspect_put_place(struct json_object *to, const char *name, u64 place);
 /* "member", and "path", or "missing" if it was not given. */

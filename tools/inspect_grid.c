@@ -18,15 +18,17 @@ static struct vfsr_grid *find_grid(struct inspect *in, int *code)
 
 	*code = VFSR_EXIT_USAGE;
 	if (!inspect_number(in->arg[0], &id)) {
-		vfsr_error("'%s' is no grid id; 'vfsr inspect strips' lists the grids",
-			   in->arg[0]);
+		vfsr_error(
+			"'%s' is no grid id; 'vfsr inspect strips' lists the grids",
+			in->arg[0]);
 		return NULL;
 	}
 	*code = VFSR_EXIT_FAILED;
 	g = vfsr_pool_grid(in->p, id);
 	if (!g) {
-		vfsr_error("pool %s has no grid %llu; 'vfsr inspect strips' lists the grids",
-			   in->p->name, (unsigned long long)id);
+		vfsr_error(
+			"pool %s has no grid %llu; 'vfsr inspect strips' lists the grids",
+			in->p->name, (unsigned long long)id);
 		return NULL;
 	}
 	err = vfsr_grid_load(in->p, g, in->ws);
@@ -101,7 +103,8 @@ static int put_columns(const struct inspect *in, const struct vfsr_grid *g)
 		if (known)
 			inspect_put_u64(o, "strip", g->strip[col]);
 		pos = known ? vfsr_strip_pos(in->p, g->device[col],
-					     g->strip[col], 0) : -1;
+					     g->strip[col], 0) :
+			      -1;
 		if (pos >= 0)
 			inspect_put_u64(o, "offset", (u64)pos);
 		status = trailer_status(in, g, col, t, sector, &pos);
@@ -224,14 +227,15 @@ static void put_sectors(const struct inspect *in, const struct vfsr_grid *g,
 
 			inspect_put_u64(o, "column", col);
 			inspect_put_u64(o, "row", e.row + i);
-			inspect_put_u64(o, "member", member < 0 ?
-						g->device[col] : (u32)member);
+			inspect_put_u64(o, "member",
+					member < 0 ? g->device[col] :
+						     (u32)member);
 			if (pos >= 0)
 				inspect_put_u64(o, "offset", (u64)pos);
 			inspect_put_hex(o, "crc",
-					vfsr_footer_sector_crc(&s->ft,
-							       s->sector, col,
-							       i), 8);
+					vfsr_footer_sector_crc(
+						&s->ft, s->sector, col, i),
+					8);
 			if (vfsr_is_footer(&s->ft, col, i))
 				inspect_put_bool(o, "footer", true);
 		}
@@ -266,56 +270,37 @@ static void put_entry(const struct inspect *in, struct json_object *o,
 		inspect_put_bool(o, "live", entry_live(in, c));
 }
 
-/* Read the entry table; its first byte is @at bytes into the buffer. */
-static u8 *read_table(const struct inspect *in, struct vfsr_grid *g,
-		      const struct vfsr_footer *ft, u32 *at)
-{
-	u32 first = ft->entries_start / VFSR_SECTOR_BYTES;
-	u32 end = (u32)(((u64)ft->entries_start + ft->entries_bytes +
-			 VFSR_SECTOR_BYTES - 1) / VFSR_SECTOR_BYTES);
-	u32 nr = end > first ? end - first : 1;
-	u8 *buf = aligned_alloc(VFSR_SECTOR_BYTES,
-				(size_t)nr * VFSR_SECTOR_BYTES);
-
-	*at = ft->entries_start % VFSR_SECTOR_BYTES;
-	if (!buf)
-		return NULL;
-	/* a table with lost sectors fails its own crc below */
-	if (vfsr_pool_read_sectors(in->p, g, ft->row * ft->policy.k + first, nr,
-				   buf, NULL, in->ws) < 0 ||
-	    vfsr_port_crc32c(0, buf + *at, ft->entries_bytes) !=
-		    ft->entries_crc) {
-		free(buf);
-		return NULL;
-	}
-	return buf;
-}
-
 static int put_entries(const struct inspect *in, struct vfsr_grid *g,
-		       const struct vfsr_footer *ft)
+		       const struct vfsr_stripe *s)
 {
 	struct json_object *list = inspect_put_list(in->root, "entries");
 	struct vfsr_fault f = { .reason = VFSR_REASON_NONE };
+	const struct vfsr_footer *ft = &s->ft;
 	struct vfsr_entries walk;
 	struct vfsr_chunk c;
-	u8 *table;
-	u32 at;
+	const u8 *table;
+	u8 *buf;
 	int err;
 
 	if (!ft->nr_entries)
 		return VFSR_EXIT_OK;
-	table = read_table(in, g, ft, &at);
-	if (!table) {
-		vfsr_error("grid %llu: the entry table of the stripe at row %u cannot be read; attach missing devices",
-			   (unsigned long long)g->id, ft->row);
+	buf = aligned_alloc(VFSR_SECTOR_BYTES,
+			    VFSR_MAX_STRIPE_SECTORS * VFSR_SECTOR_BYTES);
+	err = buf ? vfsr_stripe_entries(in->p, g, s, buf, in->ws, &table) :
+		    -ENOMEM;
+	if (err) {
+		vfsr_error(
+			"grid %llu: the entry table of the stripe at row %u cannot be read: %s; attach missing devices",
+			(unsigned long long)g->id, ft->row, strerror(-err));
+		free(buf);
 		return VFSR_EXIT_LOST;
 	}
-	vfsr_entries_init(&walk, table + at, ft->entries_bytes, ft->nr_entries,
+	vfsr_entries_init(&walk, table, ft->entries_bytes, ft->nr_entries,
 			  ft->policy.k, ft->row, ft->depth, ft->entries_start,
 			  ft->transaction, ft->grid);
 	while ((err = vfsr_entries_next(&walk, &c, &f)) > 0)
 		put_entry(in, inspect_add_object(list), &c);
-	free(table);
+	free(buf);
 	if (err < 0)
 		vfsr_complain(in->p->name, -1, g->id, 0, &f);
 	return err ? VFSR_EXIT_LOST : VFSR_EXIT_OK;
@@ -345,30 +330,33 @@ int inspect_footer(struct inspect *in)
 	if (!g)
 		return code;
 	if (!inspect_number(in->arg[1], &n)) {
-		vfsr_error("'%s' is no number of a stripe; they are counted from 0",
-			   in->arg[1]);
+		vfsr_error(
+			"'%s' is no number of a stripe; they are counted from 0",
+			in->arg[1]);
 		return VFSR_EXIT_USAGE;
 	}
 	if (code != VFSR_EXIT_OK)
 		return VFSR_EXIT_FAILED;
 	if (!nth_stripe(g, n, &e, &have)) {
-		vfsr_error("grid %llu has %llu stripes, counted from 0; there is no stripe %llu",
-			   (unsigned long long)g->id, (unsigned long long)have,
-			   (unsigned long long)n);
+		vfsr_error(
+			"grid %llu has %llu stripes, counted from 0; there is no stripe %llu",
+			(unsigned long long)g->id, (unsigned long long)have,
+			(unsigned long long)n);
 		return VFSR_EXIT_FAILED;
 	}
 	inspect_put_id(in->root, "grid", g->id);
 	inspect_put_u64(in->root, "stripe", n);
 	if (vfsr_stripe_get(in->p, g, &e, in->ws, &s)) {
 		inspect_put_text(in->root, "footer", "lost");
-		vfsr_error("grid %llu: both copies of the footer at row %u are lost; attach missing devices",
-			   (unsigned long long)g->id, e.row);
+		vfsr_error(
+			"grid %llu: both copies of the footer at row %u are lost; attach missing devices",
+			(unsigned long long)g->id, e.row);
 		return VFSR_EXIT_LOST;
 	}
 	put_footer(in, &s->ft);
 	if (in->all)
 		put_sectors(in, g, s);
-	code = put_entries(in, g, &s->ft);
+	code = put_entries(in, g, s);
 	vfsr_stripe_put(in->p, s);
 	return code;
 }

@@ -83,8 +83,8 @@ static bool put_extents(struct pages *w, struct json_object *o,
 			const struct vfsr_chunk *c)
 {
 	struct json_object *list = inspect_put_list(o, "extents");
-	struct vfsr_grid *g = vfsr_pool_grid(w->in->p,
-					     vfsr_place_grid(c->place));
+	struct vfsr_grid *g =
+		vfsr_pool_grid(w->in->p, vfsr_place_grid(c->place));
 	u32 col;
 
 	if (!g || vfsr_grid_load(w->in->p, g, w->in->ws) ||
@@ -163,7 +163,8 @@ int inspect_map(struct inspect *in)
 		return VFSR_EXIT_FAILED;
 	}
 	if (err)
-		vfsr_error("pool %s: part of the map cannot be read; 'fsck.vfsr --rebuild-map' makes it anew",
-			   in->p->name);
+		vfsr_error(
+			"pool %s: part of the map cannot be read; 'fsck.vfsr --rebuild-map' makes it anew",
+			in->p->name);
 	return err ? VFSR_EXIT_LOST : VFSR_EXIT_OK;
 }

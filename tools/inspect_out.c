@@ -149,6 +149,17 @@ void inspect_put_name(struct json_object *to, const char *name,
 	free(clean);
 }
 
+void inspect_put_pool(struct json_object *to, const struct vfsr_pool *p)
+{
+	const char *label = p->super->label;
+
+	if (label[0])
+		inspect_put_name(to, "pool", label,
+				 strnlen(label, sizeof(p->super->label)));
+	else
+		inspect_put_uuid(to, "pool", p->super->pool_uuid);
+}
+
 void inspect_put_time(struct json_object *to, const char *name,
 		      const struct vfsr_time *t)
 {

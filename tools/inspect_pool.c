@@ -155,12 +155,12 @@ static void put_ring(const struct inspect *in, struct json_object *list,
 		inspect_put_id(o, "epoch", tmp->epoch);
 		inspect_put_id(o, "sequence", tmp->sequence);
 		inspect_put_id(o, "transaction", tmp->transaction);
-		if (memcmp(tmp->pool_uuid, s->pool_uuid, VFSR_UUID_BYTES))
+		if (memcmp(tmp->pool_uuid, s->pool_uuid, VFSR_UUID_BYTES) != 0)
 			inspect_put_uuid(o, "foreign_pool", tmp->pool_uuid);
 		else
 			inspect_put_bool(o, "current",
 					 tmp->epoch == s->epoch &&
-					 tmp->sequence == s->sequence);
+						 tmp->sequence == s->sequence);
 	}
 }
 

@@ -59,20 +59,22 @@ static int find_inode(struct inspect *in, u64 *ino)
 		return find_path(in, in->arg[0], ino) ? VFSR_EXIT_FAILED :
 							VFSR_EXIT_OK;
 	if (!inspect_number(in->arg[0], ino)) {
-		vfsr_error("'%s' is neither an inode number nor a path that begins with '/'",
-			   in->arg[0]);
+		vfsr_error(
+			"'%s' is neither an inode number nor a path that begins with '/'",
+			in->arg[0]);
 		return VFSR_EXIT_USAGE;
 	}
 	err = vfsr_map_lookup(in->p, *ino, &c, in->ws);
 	if (!err && c.kind == VFSR_KIND_INODE)
 		return VFSR_EXIT_OK;
 	if (err == -ENOENT)
-		vfsr_error("pool %s has no inode %llu; 'vfsr map' lists all ids in use",
-			   in->p->name, (unsigned long long)*ino);
+		vfsr_error(
+			"pool %s has no inode %llu; 'vfsr map' lists all ids in use",
+			in->p->name, (unsigned long long)*ino);
 	else if (err)
-		vfsr_error("pool %s: the map's entry of %llu cannot be read: %s",
-			   in->p->name, (unsigned long long)*ino,
-			   strerror(-err));
+		vfsr_error(
+			"pool %s: the map's entry of %llu cannot be read: %s",
+			in->p->name, (unsigned long long)*ino, strerror(-err));
 	else
 		vfsr_error("id %llu is no inode, it is of kind '%s'",
 			   (unsigned long long)*ino, inspect_kind_name(c.kind));
@@ -84,12 +86,9 @@ static int find_inode(struct inspect *in, u64 *ino)
 static const char *item_name(u8 type)
 {
 	static const char *const names[VFSR_NR_ITEM_TYPES] = {
-		[VFSR_ITEM_INLINE] = "inline",
-		[VFSR_ITEM_EXTENT] = "extent",
-		[VFSR_ITEM_XATTR] = "attribute",
-		[VFSR_ITEM_DIRENT] = "entry",
-		[VFSR_ITEM_PARENT] = "parent",
-		[VFSR_ITEM_VERITY] = "verity",
+		[VFSR_ITEM_INLINE] = "inline",	 [VFSR_ITEM_EXTENT] = "extent",
+		[VFSR_ITEM_XATTR] = "attribute", [VFSR_ITEM_DIRENT] = "entry",
+		[VFSR_ITEM_PARENT] = "parent",	 [VFSR_ITEM_VERITY] = "verity",
 		[VFSR_ITEM_CRYPT] = "crypt",
 	};
 
@@ -196,8 +195,8 @@ static void put_header(struct json_object *to, const struct vfsr_inode *i)
 	char mode[8];
 
 	snprintf(mode, sizeof(mode), "%06o", i->mode);
-	inspect_put_text(to, "type", file_type(i->mode >>
-					       VFSR_MODE_TYPE_SHIFT));
+	inspect_put_text(to, "type",
+			 file_type(i->mode >> VFSR_MODE_TYPE_SHIFT));
 	inspect_put_text(to, "mode", mode);
 	inspect_put_u64(to, "size", i->size);
 	inspect_put_u64(to, "links", i->nlink);
@@ -217,8 +216,10 @@ static void put_header(struct json_object *to, const struct vfsr_inode *i)
 		inspect_put_policy(to, "policy", &i->policy);
 	else
 		inspect_put_text(to, "policy", "default");
-	inspect_put_text(to, "compress", i->compress_alg ?
-			 inspect_alg_name(i->compress_alg - 1u) : "default");
+	inspect_put_text(to, "compress",
+			 i->compress_alg ?
+				 inspect_alg_name(i->compress_alg - 1u) :
+				 "default");
 	inspect_put_u64(to, "compress_level", i->compress_level);
 	inspect_put_u64(to, "compress_keep", i->compress_keep);
 	inspect_put_u64(to, "device_major", i->rdev_major);
@@ -235,8 +236,7 @@ static int put_items(struct inspect *in, struct vfsr_iter *it)
 	unsigned int i;
 	int err;
 
-	while ((err = vfsr_iter_next(it, &item)) != -ENOENT &&
-	       err != -ENOMEM) {
+	while ((err = vfsr_iter_next(it, &item)) != -ENOENT && err != -ENOMEM) {
 		if (err) {
 			lost++;
 			continue;
@@ -288,8 +288,9 @@ int inspect_inode(struct inspect *in)
 	err = vfsr_iter_open(&it, ino, &inode);
 	if (err) {
 		inspect_put_bool(in->root, "lost", true);
-		vfsr_error("inode %llu cannot be read: %s; attach missing devices",
-			   (unsigned long long)ino, strerror(-err));
+		vfsr_error(
+			"inode %llu cannot be read: %s; attach missing devices",
+			(unsigned long long)ino, strerror(-err));
 		code = VFSR_EXIT_LOST;
 	} else {
 		put_header(in->root, &inode);
@@ -363,7 +364,8 @@ int inspect_tree(struct inspect *in)
 		vfsr_complain(in->p->name, -1, 0, ino, &t.bt.fault);
 	vfsr_tree_release(&t);
 	if (err)
-		vfsr_error("the tree of inode %llu cannot be read to its end: %s; attach missing devices, or run fsck.vfsr",
-			   (unsigned long long)ino, strerror(-err));
+		vfsr_error(
+			"the tree of inode %llu cannot be read to its end: %s; attach missing devices, or run fsck.vfsr",
+			(unsigned long long)ino, strerror(-err));
 	return err ? VFSR_EXIT_LOST : VFSR_EXIT_OK;
 }

@@ -69,7 +69,9 @@ struct vfsr_disk_inode {
 	__le32	gid;
 	__le64	size;		/* bytes; of a directory: its entries */
 	__le64	nlink;		/* of a directory: 2 + subdirectories */
-	__le64	blocks;		/* 512-byte units of data it references */
+	__le64	blocks;		/* 512-byte units of data in chunks: the sum
+				 * over its extents that name a chunk of
+				 * ceil(extent bytes / 512) */
 	__le64	parent;		/* a directory that names it */
 	__le64	mtime_sec;
 	__le64	ctime_sec;

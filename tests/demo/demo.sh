@@ -35,7 +35,7 @@ since() { awk -v a="$1" -v b="$(now)" 'BEGIN { printf "%.1f s", b - a }'; }
 compare() {
 	python3 "$src/tests/image/treecmp.py" "$1" "$2" >"$work/diff" 2>&1 ||
 		{ head -n 20 "$work/diff" >&2; die "the trees differ"; }
-	tail -n 1 "$work/diff"
+	echo "compared: $(find "$2" -mindepth 1 | wc -l) names with contents and every attribute: identical"
 }
 
 [[ -d $dir ]] || die "$dir is not a directory"
@@ -54,7 +54,7 @@ done
 
 say "1. Fill: $dir into a pool of six images, $policy"
 start=$(now)
-"$bin/mkfs.vfsr" --json -q -L demo -d "$policy" -m replica:3 \
+"$bin/mkfs.vfsr" --json -q -L demo -d "$policy" \
 	--rootdir "$dir" "${images[@]}" >"$work/mkfs.json"
 fill_time=$(since "$start")
 "$bin/fsck.vfsr" -n "${images[@]}" >"$work/fsck.out" ||
@@ -114,7 +114,9 @@ echo "   $(compare "$dir" "$work/out")"
 rm -rf "$work/out"
 
 say "4. Repair the survivors, then wipe every root of the pool"
-"$bin/vfsr" verify --repair -q "${survivors[@]}" >"$work/verify.out" 2>&1 || true
+"$bin/vfsr" verify --repair --json "${survivors[@]}" >"$work/verify.json" 2>"$work/verify.err" ||
+	{ cat "$work/verify.err" >&2; die "the repair failed"; }
+echo "   repaired: $(field "$work/verify.json" written_sectors) sectors and $(field "$work/verify.json" written_roots) roots written back"
 python3 "$src/tests/image/wipe_roots.py" "${survivors[@]}" >"$work/wipe.out"
 echo "   $(tail -n 1 "$work/wipe.out")"
 if "$bin/vfsr" restore -q "${survivors[@]}" --to "$work/out" >/dev/null 2>&1; then

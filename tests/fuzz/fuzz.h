@@ -24,13 +24,13 @@ int LLVMFuzzerInitialize(int *argc, char ***argv);
 #define FUZZ_KEEP_BROKEN 16u
 
 /* A promise of the code under test; what libFuzzer reports when it is broken. */
-#define fuzz_must(cond) \
-	do { \
-		if (!(cond)) { \
+#define fuzz_must(cond)                                                  \
+	do {                                                             \
+		if (!(cond)) {                                           \
 			fprintf(stderr, "%s:%d: broken: %s\n", __FILE__, \
-				__LINE__, #cond); \
-			abort(); \
-		} \
+				__LINE__, #cond);                        \
+			abort();                                         \
+		}                                                        \
 	} while (0)
 
 /* Input that is used up from the front; zeroes behind its end. */
@@ -82,7 +82,9 @@ static inline void fuzz_take(struct fuzz_in *in, void *out, size_t len_bytes)
 
 static inline void *fuzz_alloc(size_t len_bytes)
 {
-	void *p = malloc(len_bytes);
+	/* of no bytes as well: then nothing of it may be read */
+	void *p = malloc(
+		len_bytes); /* NOLINT(clang-analyzer-optin.portability.UnixAPI) */
 
 	fuzz_must(p || !len_bytes);
 	return p;

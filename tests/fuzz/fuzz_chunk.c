@@ -10,9 +10,9 @@
 #include "core/chunk.h"
 #include "fuzz.h"
 
-#define LEN_MASK	0xffffffu
-#define MAX_LEVEL	9u
-#define KEEP_PERCENT	100u
+#define LEN_MASK 0xffffffu
+#define MAX_LEVEL 9u
+#define KEEP_PERCENT 100u
 
 static void decode(struct fuzz_in *in, void *ws)
 {

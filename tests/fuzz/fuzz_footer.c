@@ -8,9 +8,11 @@
 #include "fuzz.h"
 
 /* Every chunk of the table lies within the stripe, apart from the footers. */
-static void check_entry(const struct vfsr_footer *ft, const struct vfsr_chunk *c)
+static void check_entry(const struct vfsr_footer *ft,
+			const struct vfsr_chunk *c)
 {
-	u32 first = vfsr_place_sector(c->place), byte = vfsr_place_byte(c->place);
+	u32 first = vfsr_place_sector(c->place),
+	    byte = vfsr_place_byte(c->place);
 	u32 base = ft->row * ft->policy.k, nr = ft->depth * ft->policy.k;
 	u64 end = (u64)first * VFSR_SECTOR_BYTES + byte + c->stored;
 
@@ -44,6 +46,8 @@ static void walk_entries(const struct vfsr_footer *ft, struct fuzz_in *in)
 	free(table);
 }
 
+static volatile u32 sink; /* so that reads are not left out */
+
 static void try_footer(const u8 *sector, struct fuzz_in *in)
 {
 	struct vfsr_fault f = { .reason = VFSR_REASON_NONE };
@@ -61,7 +65,7 @@ static void try_footer(const u8 *sector, struct fuzz_in *in)
 	for (col = 0; col < g.n; col++)
 		for (row = 0; row < ft.depth; row++)
 			sum |= vfsr_footer_sector_crc(&ft, sector, col, row);
-	fuzz_must(sum || !sum);
+	sink = sum;
 	walk_entries(&ft, in);
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Every source file says its licence in its first line (the second, after a #! line)."""
+"""Every source file says its licence in its first line (the second, after a #! or #compdef line)."""
 
 import re
 
@@ -14,8 +14,8 @@ for name in project_files():
         continue
     with open(name, "rb") as f:
         first, second = f.readline(), f.readline()
-    line = second if first.startswith(b"#!") else first
-    number = 2 if first.startswith(b"#!") else 1
+    line = second if first.startswith((b"#!", b"#compdef")) else first
+    number = 2 if first.startswith((b"#!", b"#compdef")) else 1
     if not LINE.search(line):
         error(f"{name}:{number}", "no line 'SPDX-License-Identifier: GPL-2.0-only' here")
 finish()

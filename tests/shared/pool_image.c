@@ -16,21 +16,23 @@
 #include "lib/out.h"
 #include "pool_image.h"
 
-#define NR_LINKS	120	/* enough names for a tree of two levels */
-#define NR_FILES	150	/* enough inodes for several leaves of the map */
-#define DATA_BYTES	(200u * 1024)
-#define SPARSE_STEP	(64 * 1024)
-#define NR_EXTENTS	250	/* more than one leaf of extents */
-#define XATTR_BYTES	3000u	/* more than fits an item */
-#define TREE_FDS	16
+#define NR_LINKS 120 /* enough names for a tree of two levels */
+#define NR_FILES 150 /* enough inodes for several leaves of the map */
+#define DATA_BYTES (200u * 1024)
+#define SPARSE_STEP (64 * 1024)
+#define NR_EXTENTS 250 /* more than one leaf of extents */
+#define XATTR_BYTES 3000u /* more than fits an item */
+#define TREE_FDS 16
 
 static const struct {
 	unsigned int nr_devs;
 	u32 device_kib;
 	const char *data, *meta;
+	u8 alg;
 } kinds[NR_IMAGE_KINDS] = {
-	[IMAGE_SINGLE] = { 1, 16384, "grid:2+1+1", "grid:1+1+1" },
-	[IMAGE_TRIPLE] = { 3, 8192, "grid:2+1+1", "replica:3" },
+	[IMAGE_SINGLE] = { 1, 16384, "grid:2+1+1", "grid:1+1+1",
+			   VFSR_ALG_NONE },
+	[IMAGE_TRIPLE] = { 3, 8192, "grid:2+1+1", "replica:3", VFSR_ALG_ZLIB },
 };
 
 /* --- the tree that fills it --- */
@@ -44,7 +46,7 @@ static u8 noise(u64 *state)
 static bool put_file(const char *dir, const char *name, size_t bytes,
 		     unsigned int symbols, u64 seed)
 {
-	char path[512];
+	char path[1024];
 	size_t i;
 	FILE *f;
 
@@ -92,8 +94,7 @@ static bool put_names(const char *dir)
 	ok = ok && !mkdir(path, 0750);
 	for (i = 0; i < NR_FILES && ok; i++) {
 		snprintf(name, sizeof(name), "f%d", i);
-		ok = put_file(path, name, (size_t)(i * 37 % 3000), 20,
-			      (u64)i);
+		ok = put_file(path, name, (size_t)(i * 37 % 3000), 20, (u64)i);
 	}
 	return ok;
 }
@@ -149,7 +150,7 @@ static bool write_pool(struct image *im, enum image_kind kind, const char *dir)
 	};
 	struct vfsr_fill_opts opts = {
 		.rootdir = dir,
-		.alg = VFSR_ALG_ZLIB,
+		.alg = kinds[kind].alg,
 		.level = 1,
 		.threads = 1,
 	};
@@ -210,8 +211,8 @@ static bool make_devices(struct image *im, enum image_kind kind)
 static void note_block(struct image *im, enum image_block_kind kind,
 		       unsigned int dev, u64 pos, u32 bytes)
 {
-	im->block = realloc(im->block,
-			    (im->nr_blocks + 1) * sizeof(*im->block));
+	im->block =
+		realloc(im->block, (im->nr_blocks + 1) * sizeof(*im->block));
 	im->block[im->nr_blocks++] = (struct image_block){
 		.kind = kind,
 		.dev = dev,
@@ -300,8 +301,8 @@ static int visit_chunk(void *arg, const struct vfsr_chunk *c)
 {
 	struct image *im = arg;
 
-	im->chunk = realloc(im->chunk,
-			    (im->nr_chunks + 1) * sizeof(*im->chunk));
+	im->chunk =
+		realloc(im->chunk, (im->nr_chunks + 1) * sizeof(*im->chunk));
 	im->chunk[im->nr_chunks++] = *c;
 	note_spares(im, c);
 	return 0;

@@ -3,7 +3,8 @@
  * Mutations of a pool image: see pool_image.h. New metadata goes, uncompressed,
  * to spare sectors of file data; map pages follow it up to the record, which
  * is the same in all slots that hold one. Sectors no longer agree with their
- * footers then; readers do not ask for those while a chunk's crc is right.
+ * footers then; readers do not ask for those while a chunk's crc is right. What
+ * is changed in place agrees with its footers, but parity is never made anew.
  */
 #include <stdlib.h>
 #include <unistd.h>
@@ -11,9 +12,9 @@
 #include "core/bytes.h"
 #include "pool_image.h"
 
-#define OP_LEN_MASK	15u	/* of the number that holds the length */
-#define MAX_OPS		64u
-#define CRC_AT		4u	/* of the crc, in every self-checked block */
+#define OP_LEN_MASK 15u /* of the number that holds the length */
+#define MAX_OPS 64u
+#define CRC_AT 4u /* of the crc, in every self-checked block */
 
 struct input {
 	const u8 *data;
@@ -158,28 +159,6 @@ static void mutate_chunk(struct image *im, const struct op *o, bool resize)
 			   (unsigned int)(c.id % VFSR_MAP_LEAF_ENTRIES), &c);
 }
 
-/* Byte after byte, since neighbours in a place need not be so on disk. */
-static void mutate_stored(struct image *im, const struct op *o)
-{
-	const struct vfsr_chunk *c = &im->chunk[o->what % im->nr_chunks];
-	struct vfsr_disk_map_entry *e = entry_of(im, c->id);
-	u32 i, crc = 0;
-	u8 *at;
-
-	for (i = 0; i < o->nr && e; i++) {
-		at = image_at(im, c->place + (o->offset + i) % c->stored);
-		if (at)
-			*at = o->byte[i];
-	}
-	for (i = 0; i < c->stored && e; i++) {
-		at = image_at(im, c->place + i);
-		if (at)
-			crc = vfsr_port_crc32c(crc, at, 1);
-	}
-	if (e)
-		e->crc = cpu_to_le32(crc);
-}
-
 /* The record's fields are at the same place in every copy. */
 static void record_bytes(struct image *im, u32 at, const void *data, u32 bytes)
 {
@@ -264,8 +243,7 @@ static void lift(struct image *im, const struct op *o)
 	for (i = 0; i <= index % VFSR_MAP_FANOUT; i++)
 		vfsr_map_child_set(spare->at, i, &c);
 	root.place = cpu_to_le64(spare->place);
-	root.crc = cpu_to_le32(
-		vfsr_port_crc32c(0, spare->at, VFSR_NODE_BYTES));
+	root.crc = cpu_to_le32(vfsr_port_crc32c(0, spare->at, VFSR_NODE_BYTES));
 	root.len_free = cpu_to_le32(vfsr_map_len_free(VFSR_NODE_BYTES, 0));
 	record_bytes(im, offsetof(struct vfsr_disk_super, map_place), &root,
 		     sizeof(root));
@@ -276,13 +254,104 @@ static void lift(struct image *im, const struct op *o)
 
 /* --- footers --- */
 
-/* Entry table of a footer's stripe, crc of it in both copies. */
+/* Is a linear sector of a grid in the stripe of this footer? */
+static bool covers(const struct vfsr_disk_footer *ft, u64 place)
+{
+	u32 first = le32_to_cpu(ft->row) * ft->policy.k;
+	u32 nr = le16_to_cpu(ft->depth) * ft->policy.k;
+
+	return le64_to_cpu(ft->grid) == vfsr_place_grid(place) &&
+	       vfsr_place_sector(place) - first < nr &&
+	       nr <= VFSR_MAX_STRIPE_SECTORS;
+}
+
+/* A footer of the stripe that holds a place; @from on, NULL: no more. */
+static struct vfsr_disk_footer *footer_of(struct image *im, u64 place,
+					  u32 *from)
+{
+	while (*from < im->nr_blocks) {
+		struct image_block *b = &im->block[(*from)++];
+		struct vfsr_disk_footer *ft = (void *)block_at(im, b);
+
+		if (b->kind != BLOCK_FOOTER || !covers(ft, place))
+			continue;
+		b->dirty = true;
+		return ft;
+	}
+	return NULL;
+}
+
+/* Both footers learn the crc of a sector that was changed. */
+static void sector_changed(struct image *im, u64 place)
+{
+	const u8 *at = image_at(im, place & ~(u64)(VFSR_SECTOR_BYTES - 1));
+	struct vfsr_disk_footer *ft;
+	u32 from = 0, i;
+
+	while (at && (ft = footer_of(im, place, &from))) {
+		i = vfsr_place_sector(place) -
+		    le32_to_cpu(ft->row) * ft->policy.k;
+		ft->sector_crc[i] =
+			cpu_to_le32(vfsr_port_crc32c(0, at, VFSR_SECTOR_BYTES));
+	}
+}
+
+/* Crc of bytes from a place on, and the footers know their sectors. */
+static u32 run_changed(struct image *im, u64 place, u32 bytes)
+{
+	u32 i, crc = 0;
+	const u8 *at;
+
+	for (i = 0; i < bytes; i++) {
+		at = image_at(im, place + i);
+		if (!at)
+			break;
+		crc = vfsr_port_crc32c(crc, at, 1);
+		if (!i || !vfsr_place_byte(place + i))
+			sector_changed(im, place + i);
+	}
+	return crc;
+}
+
+static void patch_run(struct image *im, u64 place, u32 bytes,
+		      const struct op *o)
+{
+	u32 i;
+	u8 *at;
+
+	for (i = 0; i < o->nr && bytes; i++) {
+		at = image_at(im, place + (o->offset + i) % bytes);
+		if (at)
+			*at = o->byte[i];
+	}
+}
+
+/* Where the entry table of a footer is; its length is bounded here. */
+static u64 table_place(const struct vfsr_disk_footer *ft, u32 *bytes)
+{
+	*bytes = min_t(u32, le32_to_cpu(ft->entries_bytes), VFSR_CHUNK_BYTES);
+	return vfsr_place_make(le64_to_cpu(ft->grid),
+			       le32_to_cpu(ft->row) * ft->policy.k, 0) +
+	       le32_to_cpu(ft->entries_start);
+}
+
+static void table_changed(struct image *im, const struct vfsr_disk_footer *of)
+{
+	struct vfsr_disk_footer *ft;
+	u32 bytes, crc, from = 0;
+	u64 place = table_place(of, &bytes);
+
+	crc = run_changed(im, place, bytes);
+	while ((ft = footer_of(im, place, &from)))
+		ft->entries_crc = cpu_to_le32(crc);
+}
+
+/* Entry table of a stripe, crc of it in both footers. */
 static void mutate_entries(struct image *im, const struct op *o)
 {
-	struct vfsr_disk_footer *ft = NULL, *other;
-	u32 i, bytes, start, crc = 0;
+	struct vfsr_disk_footer *ft = NULL;
+	u32 i, bytes;
 	u64 place;
-	u8 *at;
 
 	for (i = 0; i < im->nr_blocks && !ft; i++) {
 		struct image_block *b =
@@ -293,31 +362,54 @@ static void mutate_entries(struct image *im, const struct op *o)
 	}
 	if (!ft)
 		return;
-	bytes = le32_to_cpu(ft->entries_bytes);
-	start = le32_to_cpu(ft->entries_start);
-	place = vfsr_place_make(le64_to_cpu(ft->grid),
-				le32_to_cpu(ft->row) * ft->policy.k, 0) +
-		start;
-	for (i = 0; i < o->nr && bytes; i++) {
-		at = image_at(im, place + (o->offset + i) % bytes);
-		if (at)
-			*at = o->byte[i];
-	}
-	for (i = 0; i < bytes && i < VFSR_CHUNK_BYTES; i++) {
-		at = image_at(im, place + i);
-		if (at)
-			crc = vfsr_port_crc32c(crc, at, 1);
-	}
-	for (i = 0; i < im->nr_blocks; i++) {
-		struct image_block *b = &im->block[i];
+	place = table_place(ft, &bytes);
+	patch_run(im, place, bytes, o);
+	table_changed(im, ft);
+}
 
-		other = (void *)block_at(im, b);
-		if (b->kind != BLOCK_FOOTER || other->grid != ft->grid ||
-		    other->row != ft->row)
+/* Replace the crc of a chunk in its stripe's entry table. */
+static void entry_changed(struct image *im, const struct vfsr_chunk *c, u32 crc)
+{
+	u32 from = 0, bytes, i, j;
+	struct vfsr_disk_footer *ft = footer_of(im, c->place, &from);
+	__le32 old = cpu_to_le32(c->crc), new = cpu_to_le32(crc);
+	u64 place;
+	u8 *at;
+
+	if (!ft)
+		return;
+	place = table_place(ft, &bytes);
+	for (i = 0; i + sizeof(old) <= bytes; i++) {
+		for (j = 0; j < sizeof(old); j++) {
+			at = image_at(im, place + i + j);
+			if (!at || *at != ((u8 *)&old)[j])
+				break;
+		}
+		if (j < sizeof(old))
 			continue;
-		other->entries_crc = cpu_to_le32(crc);
-		b->dirty = true;
+		for (j = 0; j < sizeof(new); j++)
+			*image_at(im, place + i + j) = ((u8 *)&new)[j];
+		table_changed(im, ft);
+		return;
 	}
+}
+
+/*
+ * Stored bytes in place, with all that is said of them: the map's entry, the
+ * table's, the footers' sectors. So a rebuild from the footers meets them too.
+ */
+static void mutate_stored(struct image *im, const struct op *o)
+{
+	const struct vfsr_chunk *c = &im->chunk[o->what % im->nr_chunks];
+	struct vfsr_disk_map_entry *e = entry_of(im, c->id);
+	u32 crc;
+
+	if (!e)
+		return;
+	patch_run(im, c->place, c->stored, o);
+	crc = run_changed(im, c->place, c->stored);
+	e->crc = cpu_to_le32(crc);
+	entry_changed(im, c, crc);
 }
 
 /* --- sealing --- */
@@ -341,8 +433,8 @@ static void tell_index(struct image *im, const struct image_block *b, u32 old)
 	memcpy(&new, at + CRC_AT, sizeof(new));
 	for (i = 0; i < im->nr_blocks; i++) {
 		up = &im->block[i];
-		if (up->kind != (b->kind == BLOCK_INDEX ? BLOCK_SUPER :
-							   BLOCK_INDEX))
+		if (up->kind !=
+		    (b->kind == BLOCK_INDEX ? BLOCK_SUPER : BLOCK_INDEX))
 			continue;
 		for (pos = sizeof(struct vfsr_disk_table_head);
 		     pos + sizeof(word) <= up->bytes; pos += sizeof(word)) {

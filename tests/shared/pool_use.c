@@ -20,12 +20,12 @@
 #include "lib/treeiter.h"
 #include "pool_image.h"
 
-#define MAX_FILE_BYTES	(32u << 20)	/* above the images' own size */
-#define MAX_PATHS	16u	/* paths looked up in one use */
-#define MAX_ITEMS	100000u	/* far more than the image has */
-#define TREE_FDS	16
+#define MAX_FILE_BYTES (32u << 20) /* above the images' own size */
+#define MAX_PATHS 16u /* paths looked up in one use */
+#define MAX_ITEMS 100000u /* far more than the image has */
+#define TREE_FDS 16
 
-static FILE *messages;	/* the real stderr while the library is silent */
+static FILE *messages; /* the real stderr while the library is silent */
 
 void image_use_init(void)
 {
@@ -33,7 +33,6 @@ void image_use_init(void)
 	FILE *nowhere = fopen("/dev/null", "we");
 
 	/* a hostile file may say that it has any size */
-	signal(SIGXFSZ, SIG_IGN);
 	setrlimit(RLIMIT_FSIZE, &limit);
 	vfsr_quiet = true;
 	if (nowhere) {
@@ -194,6 +193,8 @@ static void restore(struct vfsr_pool *p)
 	struct vfsr_restore_stats stats;
 	u32 i;
 
+	/* here, since libFuzzer has a handler of its own */
+	signal(SIGXFSZ, SIG_IGN);
 	for (i = 0; i < ARRAY_SIZE(roots); i++) {
 		snprintf(dir, sizeof(dir), "%s/vfsr-out.XXXXXX", roots[i]);
 		if (mkdtemp(dir))
@@ -231,8 +232,7 @@ bool image_use(struct image *im, unsigned int how)
 	if (how & (USE_REBUILD | USE_REWRITE))
 		vfsr_rebuild(paths, nr, how & USE_REWRITE, &rebuilt);
 	if (how & (USE_REPAIR | USE_REWRITE) &&
-	    !vfsr_pool_open(paths, nr, VFSR_POOL_WRITE | VFSR_POOL_FORCE,
-			    &p)) {
+	    !vfsr_pool_open(paths, nr, VFSR_POOL_WRITE | VFSR_POOL_FORCE, &p)) {
 		if (how & USE_REPAIR)
 			scrub(p, true);
 		check(p);

@@ -192,6 +192,9 @@ static int check_member(struct check *c, unsigned int m, struct vfsr_super *s,
 	if (mem->state == VFSR_MEMBER_NONE)
 		return 0;
 	if (!c->pool->dev[m]) {
+		/* what the record gave up already is no finding */
+		if (mem->state == VFSR_MEMBER_FAILED)
+			return 0;
 		vfsr_check_bad(c, VFSR_REASON_NO_DEVICE, (int)m, 0, 0, 0, 0);
 		return 0;
 	}
@@ -323,7 +326,7 @@ static void check_stripe(struct check *c, struct vfsr_grid *g,
 			 const struct vfsr_extent_rows *rows, u8 *buf)
 {
 	struct vfsr_stripe *st;
-	u32 first, last, base;
+	const u8 *table;
 	int err;
 
 	c->stats->stripes++;
@@ -338,26 +341,12 @@ static void check_stripe(struct check *c, struct vfsr_grid *g,
 		vfsr_check_bad(c, VFSR_REASON_ORDER, -1, g->id, 0,
 			       st->ft.transaction,
 			       c->pool->super->transaction);
-	base = rows->row * g->g.k;
-	first = st->ft.entries_start / VFSR_SECTOR_BYTES;
-	last = (st->ft.entries_start + st->ft.entries_bytes +
-		VFSR_SECTOR_BYTES - 1) / VFSR_SECTOR_BYTES;
-	if (st->ft.entries_bytes) {
-		u32 skip = st->ft.entries_start % VFSR_SECTOR_BYTES;
-
-		err = vfsr_pool_read_sectors(c->pool, g, base + first,
-					     last - first, buf, NULL, c->ws);
-		if (err)
-			vfsr_check_bad(c, VFSR_REASON_LOST, -1, g->id, 0,
-				       base + first, last - first);
-		else if (vfsr_port_crc32c(0, buf + skip,
-					  st->ft.entries_bytes) !=
-			 st->ft.entries_crc)
-			vfsr_check_bad(c, VFSR_REASON_CRC, -1, g->id, 0,
-				       base + first, st->ft.entries_crc);
-		else
-			check_entries(c, g, &st->ft, buf + skip);
-	}
+	err = vfsr_stripe_entries(c->pool, g, st, buf, c->ws, &table);
+	if (err)
+		vfsr_check_bad(c, VFSR_REASON_LOST, -1, g->id, 0, rows->row,
+			       st->ft.entries_start);
+	else
+		check_entries(c, g, &st->ft, table);
 	vfsr_stripe_put(c->pool, st);
 }
 

@@ -79,24 +79,31 @@ static void empty_root(struct fill *f)
 
 	fill_tree_begin(&t, VFSR_ROOT_INO, &in);
 	fill_tree_finish(f, &t, &in);
-	fill_node_add(f, VFSR_KIND_INODE, VFSR_ROOT_INO, VFSR_ROOT_INO,
-		      t.root);
+	fill_node_add(f, VFSR_KIND_INODE, VFSR_ROOT_INO, VFSR_ROOT_INO, t.root);
 	f->stats->dirs++;
+}
+
+/* The longest chunk that always fits a fresh stripe of a stream, 0: none. */
+static u32 longest_chunk(struct fill *f, unsigned int use)
+{
+	u32 sectors = vfsr_writer_stripe_bytes(f->w, use) / VFSR_SECTOR_BYTES;
+
+	if (sectors <= FOOTER_SECTORS)
+		return 0;
+	return min_t(u32, VFSR_CHUNK_BYTES,
+		     (sectors - FOOTER_SECTORS) * VFSR_SECTOR_BYTES);
 }
 
 /* How long pieces may be: chunks do not cross stripes. */
 static int limits_set(struct fill *f)
 {
-	u32 stripe = vfsr_writer_stripe_bytes(f->w, VFSR_USE_WARM);
-	u32 sectors = stripe / VFSR_SECTOR_BYTES;
-
-	if (sectors <= FOOTER_SECTORS)
-		return -ENOSPC;
-	f->piece_max = min_t(u32, VFSR_CHUNK_BYTES,
-			     (sectors - FOOTER_SECTORS) * VFSR_SECTOR_BYTES);
+	f->piece_max = longest_chunk(f, VFSR_USE_WARM);
 	f->pack_max = f->piece_max / 2;
-	f->cut_min = max_t(u32, VFSR_SECTOR_BYTES, stripe / CUT_SHARE);
-	return 0;
+	f->cut_min = max_t(u32, VFSR_SECTOR_BYTES,
+			   vfsr_writer_stripe_bytes(f->w, VFSR_USE_WARM) /
+				   CUT_SHARE);
+	f->xattr_max = longest_chunk(f, VFSR_USE_META);
+	return f->piece_max && f->xattr_max ? 0 : -ENOSPC;
 }
 
 static int start(struct fill *f)

@@ -21,8 +21,8 @@ struct vfsr_fill_opts {
 
 struct vfsr_fill_stats {
 	u64 files, dirs, symlinks, specials, hardlinks, xattrs;
-	u64 logical_bytes;	/* file sizes, holes excluded, each inode once */
-	u64 state_bytes[VFSR_NR_STATES]; /* logical bytes per state */
+	u64 logical_bytes;	/* file sizes without holes, inodes once */
+	u64 state_bytes[VFSR_NR_STATES]; /* logical, per state */
 	u64 stored_bytes;	/* of file data */
 	u64 shared_chunks;	/* chunks with data of several files */
 	u64 skipped;		/* files that changed or could not be read */

@@ -145,8 +145,7 @@ static struct hashed *hash_names(struct fill *f, const struct fill_dir *d,
 			continue;
 		h[*nr].at = at;
 		h[*nr].key = vfsr_name_hash(f->s->hash_key,
-					    d->names + at + sizeof(r),
-					    r.bytes);
+					    d->names + at + sizeof(r), r.bytes);
 		++*nr;
 	}
 	qsort_r(h, *nr, sizeof(*h), compare_hashes, d->names);

@@ -276,7 +276,9 @@ static bool read_all(struct fill *f, int fd, u8 *buf, u32 bytes, u64 pos)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0) {
-			fill_skip(f, n ? "cannot read" : "became shorter while it was read",
+			fill_skip(f,
+				  n ? "cannot read" :
+				      "became shorter while it was read",
 				  n ? errno : 0);
 			return false;
 		}
@@ -375,7 +377,8 @@ static bool read_run(struct fill *f, struct fill_file *file, int fd,
 		if (file->nr_extents > PENDING_MAX)
 			fill_drain(f);
 		if (f->opts->progress)
-			vfsr_progress_set(&f->progress, f->stats->logical_bytes);
+			vfsr_progress_set(&f->progress,
+					  f->stats->logical_bytes);
 	}
 	return ok;
 }
@@ -398,8 +401,8 @@ static bool read_inline(struct fill *f, struct fill_file *file, int fd,
 static void read_file(struct fill *f, struct fill_file *file, int fd,
 		      const char *name, const struct stat *st)
 {
-	bool sparse = (u64)st->st_blocks < DIV_ROUND_UP((u64)st->st_size,
-							STAT_BLOCK);
+	bool sparse = (u64)st->st_blocks <
+		      DIV_ROUND_UP((u64)st->st_size, STAT_BLOCK);
 	u64 size = (u64)st->st_size, pos = 0, end = size;
 	struct stat now;
 	bool ok = true;
@@ -431,8 +434,8 @@ static void read_link(struct fill *f, struct fill_file *file, int dirfd,
 		      const char *name)
 {
 	struct vfsr_key key = { VFSR_ITEM_INLINE, 0 };
-	ssize_t n = readlinkat(dirfd, name, (char *)f->value,
-			       FILL_SCRATCH_BYTES);
+	ssize_t n =
+		readlinkat(dirfd, name, (char *)f->value, FILL_SCRATCH_BYTES);
 
 	if (n < 0) {
 		fill_skip(f, "cannot read the link", errno);
@@ -441,8 +444,7 @@ static void read_link(struct fill *f, struct fill_file *file, int dirfd,
 	file->in.size = (u64)n;
 	for (; key.key < (u64)n; key.key += LINK_PART)
 		fill_tree_append(f, &file->tree, key, f->value + key.key,
-				 (u32)min_t(u64, LINK_PART,
-					    (u64)n - key.key));
+				 (u32)min_t(u64, LINK_PART, (u64)n - key.key));
 }
 
 u64 fill_file_add(struct fill *f, int dirfd, const char *name, u64 parent,

@@ -35,8 +35,7 @@ static size_t first_slot(const struct fill_links *t, u64 dev, u64 host_ino)
 }
 
 /* The entry, or the free place where it would go. */
-static struct fill_link *find(const struct fill_links *t, u64 dev,
-			      u64 host_ino)
+static struct fill_link *find(const struct fill_links *t, u64 dev, u64 host_ino)
 {
 	size_t i = first_slot(t, dev, host_ino);
 	struct fill_link *l;
@@ -135,8 +134,9 @@ static bool transfer(int fd, bool out, u8 *buf, size_t bytes, u64 pos)
 
 static int spool_fail(struct fill *f, int err)
 {
-	vfsr_error("cannot keep hard links in a temporary file: %s; free some space or set TMPDIR",
-		   strerror(err ? err : EIO));
+	vfsr_error(
+		"cannot keep hard links in a temporary file: %s; free some space or set TMPDIR",
+		strerror(err ? err : EIO));
 	return fill_fail(f, err ? -err : -EIO);
 }
 
@@ -148,8 +148,8 @@ static void spool_flush(struct fill *f)
 		return;
 	if (t->fd < 0)
 		t->fd = spool_open();
-	if (t->fd < 0 || !transfer(t->fd, true, t->buf, t->buffered,
-				   t->end - t->buffered)) {
+	if (t->fd < 0 ||
+	    !transfer(t->fd, true, t->buf, t->buffered, t->end - t->buffered)) {
 		spool_fail(f, errno);
 		return;
 	}

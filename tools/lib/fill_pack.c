@@ -53,7 +53,8 @@ static void close_pack(struct fill *f, unsigned int i)
 	struct fill_job *job = p->job[i];
 
 	p->nr--;
-	memmove(&p->job[i], &p->job[i + 1], (p->nr - i) * sizeof(p->job[0]));
+	memmove(&p->job[i], &p->job[i + 1],
+		(p->nr - i) * sizeof(struct fill_job *));
 	if (job->bytes)
 		fill_submit(f, job);
 	else
@@ -65,7 +66,7 @@ static struct fill_job *touch(struct fill_packs *p, unsigned int i)
 {
 	struct fill_job *job = p->job[i];
 
-	memmove(&p->job[1], &p->job[0], i * sizeof(p->job[0]));
+	memmove(&p->job[1], &p->job[0], i * sizeof(struct fill_job *));
 	p->job[0] = job;
 	return job;
 }

@@ -101,16 +101,21 @@ int fill_pipe_start(struct fill *f)
 {
 	const struct vfsr_fill_opts *o = f->opts;
 	struct fill_pipe *p = &f->pipe;
-	long nr = o->threads ? (long)o->threads :
-			       sysconf(_SC_NPROCESSORS_ONLN);
+	u8 level = max_t(u8, o->level, META_LEVEL_MIN);
+	long nr = sysconf(_SC_NPROCESSORS_ONLN);
 	unsigned int i;
 	int err = 0;
 
-	nr = max_t(long, 1, min_t(long, nr, FILL_MAX_THREADS));
+	if (o->threads)
+		nr = (long)o->threads;
+	if (nr < 1)
+		nr = 1;
+	if (nr > FILL_MAX_THREADS)
+		nr = FILL_MAX_THREADS;
 	p->data = (struct vfsr_route_opts){ o->alg, o->level, o->keep, true };
 	p->meta = (struct vfsr_route_opts){
 		.alg = o->alg,
-		.level = max_t(u8, o->level, META_LEVEL_MIN),
+		.level = level,
 		.keep = META_KEEP,
 	};
 	pthread_mutex_init(&p->lock, NULL);

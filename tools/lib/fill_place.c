@@ -13,8 +13,7 @@
 static u32 room_for(struct fill *f, const struct fill_job *job)
 {
 	return vfsr_writer_room(f->w, VFSR_USE_WARM,
-				vfsr_pack_aligned(job->c.state,
-						  job->c.stored));
+				vfsr_pack_aligned(job->c.state, job->c.stored));
 }
 
 static void count(struct fill *f, const struct fill_job *job)
@@ -42,7 +41,7 @@ static void place(struct fill *f, unsigned int i)
 
 	win->nr--;
 	memmove(&win->job[i], &win->job[i + 1],
-		(win->nr - i) * sizeof(win->job[0]));
+		(win->nr - i) * sizeof(struct fill_job *));
 	count(f, job);
 	write_out(f, &job->c, job->data);
 	if (job->ext)
@@ -78,8 +77,8 @@ static void cut(struct fill *f, struct fill_job *job, u32 bytes)
 
 static bool cuttable(const struct fill_job *job, u32 room)
 {
-	return job->kind == FILL_JOB_DATA &&
-	       job->c.state == VFSR_STATE_RAW && job->c.stored > room;
+	return job->kind == FILL_JOB_DATA && job->c.state == VFSR_STATE_RAW &&
+	       job->c.stored > room;
 }
 
 /* Place one chunk, or a part of one. */

@@ -27,7 +27,7 @@
 #define FILL_WINDOW 32u /* finished data chunks to choose from */
 #define FILL_PACKS 32u /* packs open at once */
 #define FILL_BATCH_NODES 256u /* nodes of one job */
-#define FILL_MAX_THREADS 64u
+#define FILL_MAX_THREADS 64
 
 enum fill_job_kind {
 	FILL_JOB_DATA, /* one piece of one file; may be cut when it is raw */
@@ -179,6 +179,7 @@ struct fill {
 	u32 piece_max; /* longest piece of data */
 	u32 pack_max; /* pieces below this share chunks */
 	u32 cut_min; /* bytes of a stripe that are worth a cut */
+	u32 xattr_max; /* longest value that surely fits a stripe */
 	int err; /* the first fatal one */
 	struct fill_pipe pipe;
 	struct fill_window window;
@@ -226,11 +227,10 @@ void fill_place_all(struct fill *f);
 
 /* --- fill_tree.c --- */
 
-void fill_tree_begin(struct fill_tree *t, u64 ino,
-		     const struct vfsr_inode *in);
+void fill_tree_begin(struct fill_tree *t, u64 ino, const struct vfsr_inode *in);
 /* Append an item behind all others. */
-void fill_tree_append(struct fill *f, struct fill_tree *t,
-		      struct vfsr_key key, const void *value, u32 bytes);
+void fill_tree_append(struct fill *f, struct fill_tree *t, struct vfsr_key key,
+		      const void *value, u32 bytes);
 /* Write all nodes but the root, which is complete then. */
 void fill_tree_finish(struct fill *f, struct fill_tree *t,
 		      const struct vfsr_inode *in);
@@ -278,8 +278,7 @@ u64 fill_file_add(struct fill *f, int dirfd, const char *name, u64 parent,
 		  const struct stat *st, int fd);
 /* The chunk of an extent keeps only its first @bytes; the rest gets id @rest. */
 struct fill_extent *fill_file_cut(struct fill *f, struct fill_file *file,
-				  struct fill_extent *ext, u32 bytes,
-				  u64 rest);
+				  struct fill_extent *ext, u32 bytes, u64 rest);
 /* The chunk of an extent is final. */
 void fill_file_placed(struct fill *f, struct fill_file *file,
 		      struct fill_extent *ext);

@@ -186,9 +186,8 @@ void fill_node_add(struct fill *f, u8 kind, u64 id, u64 owner, const u8 *node)
 	if (f->err)
 		return;
 	/* submitting may complete files, whose nodes start a new batch */
-	while ((job = f->batch) &&
-	       (job->nr_nodes == FILL_BATCH_NODES ||
-		job->bytes + bytes > VFSR_CHUNK_BYTES))
+	while ((job = f->batch) && (job->nr_nodes == FILL_BATCH_NODES ||
+				    job->bytes + bytes > VFSR_CHUNK_BYTES))
 		fill_node_flush(f);
 	if (!job) {
 		job = fill_job_get(f, FILL_JOB_NODES);

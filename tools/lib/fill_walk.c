@@ -197,9 +197,9 @@ void fill_walk(struct fill *f)
 	/* the root itself may be reached through a link */
 	fd = open(f->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st)) {
-		vfsr_error("%s: cannot open the directory: %s", f->path,
-			   strerror(errno));
 		fill_fail(f, -errno);
+		vfsr_error("%s: cannot open the directory: %s", f->path,
+			   strerror(-f->err));
 		if (fd >= 0)
 			close(fd);
 		return;

@@ -19,10 +19,9 @@ static ssize_t list_names(struct fill *f, int fd)
 
 static ssize_t get_value(struct fill *f, int fd, const char *name)
 {
-	return fd >= 0 ?
-		       fgetxattr(fd, name, f->value, FILL_SCRATCH_BYTES) :
-		       lgetxattr(f->link_path, name, f->value,
-				 FILL_SCRATCH_BYTES);
+	return fd >= 0 ? fgetxattr(fd, name, f->value, FILL_SCRATCH_BYTES) :
+			 lgetxattr(f->link_path, name, f->value,
+				   FILL_SCRATCH_BYTES);
 }
 
 static int reserve(struct fill_xattrs *x)
@@ -81,6 +80,13 @@ static void add(struct fill *f, const char *name, u32 bytes, u64 owner,
 
 	if (reserve(x)) {
 		fill_fail(f, -ENOMEM);
+		return;
+	}
+	if (bytes > f->xattr_max) {
+		fill_skip(
+			f,
+			"an extended attribute is too long for the strips of this pool",
+			0);
 		return;
 	}
 	if (bytes > vfsr_xattr_inline_max(xa.name_bytes)) {

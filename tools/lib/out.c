@@ -260,11 +260,12 @@ static void print_text(struct json_object *root)
 void vfsr_doc_end(struct vfsr_doc *d, bool json)
 {
 	if (json)
-		puts(json_object_to_json_string_ext(d->root,
+		puts(json_object_to_json_string_ext(
+			d->root,
 			isatty(1) ? JSON_C_TO_STRING_PRETTY |
-				    JSON_C_TO_STRING_NOSLASHESCAPE :
+					    JSON_C_TO_STRING_NOSLASHESCAPE :
 				    JSON_C_TO_STRING_PLAIN |
-				    JSON_C_TO_STRING_NOSLASHESCAPE));
+					    JSON_C_TO_STRING_NOSLASHESCAPE));
 	else
 		print_text(d->root);
 	fflush(stdout);

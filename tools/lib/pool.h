@@ -194,6 +194,21 @@ int vfsr_stripe_get(struct vfsr_pool *p, struct vfsr_grid *g,
 void vfsr_stripe_put(struct vfsr_pool *p, struct vfsr_stripe *s);
 
 /**
+ * vfsr_stripe_entries - the entry table of a stripe, verified
+ * @p: pool
+ * @g: grid
+ * @s: the stripe
+ * @buf: room for VFSR_MAX_STRIPE_SECTORS sectors
+ * @ws: the calling thread's buffers
+ * @table: out: the table, in @buf
+ *
+ * Return: 0; -EIO if no copy of it is right; -ENOMEM.
+ */
+int vfsr_stripe_entries(struct vfsr_pool *p, struct vfsr_grid *g,
+			const struct vfsr_stripe *s, u8 *buf,
+			struct vfsr_ws *ws, const u8 **table);
+
+/**
  * vfsr_pool_read_sectors - verified linear data sectors of a grid
  * @p: pool
  * @g: grid

@@ -234,16 +234,19 @@ static int chunk_spot(struct vfsr_pool *p, const struct vfsr_chunk *c,
 	return c->stored <= room ? 0 : -EUCLEAN;
 }
 
-/* Read a chunk's bytes as they are; nothing is verified yet. */
+/*
+ * Read a chunk's bytes as they are; nothing is verified yet. @copy: the column to
+ * read where parity is a copy, else 0.
+ */
 static int read_plain(struct vfsr_pool *p, const struct spot *at, u32 len_bytes,
-		      u8 *buf)
+		      u32 copy, u8 *buf)
 {
 	const struct vfsr_grid *g = at->g;
 	u32 inside = at->inside, byte = at->byte;
 	u32 depth = at->e.depth;
 
 	while (len_bytes) {
-		u32 col = inside / depth, rel = inside % depth;
+		u32 col = inside / depth + copy, rel = inside % depth;
 		struct vfsr_strip_pos place;
 		u32 sectors, part;
 		int member, err;
@@ -281,6 +284,22 @@ static u64 pieces_of_sector(u32 i, u32 byte, u32 stored)
 	return ((u64)2 << last) - ((u64)1 << first);
 }
 
+/*
+ * The last resort where parity is a copy: a copy whose sectors fail because of a
+ * neighbour in them may still have this chunk.
+ */
+static bool read_copies(struct vfsr_pool *p, const struct vfsr_chunk *c,
+			const struct spot *at, u8 *buf)
+{
+	u32 copy;
+
+	for (copy = 1; at->g->g.k == 1 && copy < at->g->g.n; copy++)
+		if (!read_plain(p, at, c->stored, copy, buf) &&
+		    vfsr_port_crc32c(0, buf, c->stored) == c->crc)
+			return true;
+	return false;
+}
+
 /* Read a chunk by verified sectors, healing. As vfsr_pool_read_stored(). */
 static int read_healed(struct vfsr_pool *p, const struct vfsr_chunk *c,
 		       const struct spot *at, u8 *buf, u64 *bad,
@@ -294,6 +313,8 @@ static int read_healed(struct vfsr_pool *p, const struct vfsr_chunk *c,
 
 	err = vfsr_pool_read_sectors(p, at->g, at->sector, nr, ws->sectors,
 				     lost, ws);
+	if (err && err != -ENOMEM && read_copies(p, c, at, buf))
+		return 0;
 	if (err < 0) {
 		memset(buf, 0, c->stored);
 		*bad = all_pieces(c->stored);
@@ -328,7 +349,7 @@ int vfsr_pool_read_stored(struct vfsr_pool *p, const struct vfsr_chunk *c,
 	if (err) {
 		lost = all_pieces(min_t(u32, c->stored, VFSR_CHUNK_BYTES));
 		memset(buf, 0, min_t(u32, c->stored, VFSR_CHUNK_BYTES));
-	} else if (read_plain(p, &at, c->stored, buf) ||
+	} else if (read_plain(p, &at, c->stored, 0, buf) ||
 		   vfsr_port_crc32c(0, buf, c->stored) != c->crc) {
 		err = read_healed(p, c, &at, buf, &lost, ws);
 	}
@@ -348,7 +369,7 @@ static int read_compressed(struct vfsr_pool *p, const struct vfsr_chunk *c,
 
 	if (err)
 		return err;
-	if (!read_plain(p, &at, c->stored, ws->stored) &&
+	if (!read_plain(p, &at, c->stored, 0, ws->stored) &&
 	    !vfsr_chunk_decode(c, ws->inflate, ws->stored, dst, NULL))
 		return 0;
 	err = read_healed(p, c, &at, ws->stored, &lost, ws);

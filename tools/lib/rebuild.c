@@ -153,10 +153,10 @@ static int read_mark(struct rebuild *r, const struct rebuild_stripe *mark,
 		err = vfsr_stripe_get(r->pool, g, &e, r->ws, &st);
 	if (err)
 		goto out;
-	err = -ENOENT;
-	table = rebuild_entries(r, g, st, buf);
-	if (!table)
+	err = vfsr_stripe_entries(r->pool, g, st, buf, r->ws, &table);
+	if (err)
 		goto out;
+	err = -ENOENT;
 	vfsr_entries_init(&walk, table, st->ft.entries_bytes,
 			  st->ft.nr_entries, g->g.k, st->ft.row, st->ft.depth,
 			  st->ft.entries_start, st->ft.transaction, g->id);
@@ -224,6 +224,36 @@ static struct vfsr_time commit_time(void)
 		return (struct vfsr_time){ strtoll(text, NULL, 10), 0 };
 	clock_gettime(CLOCK_REALTIME, &now);
 	return (struct vfsr_time){ now.tv_sec, (u32)now.tv_nsec };
+}
+
+/*
+ * A member that no grid has used yet carries no label: its size tells. With equal
+ * sizes any of them will do, since all are empty.
+ */
+static void adopt_spares(struct rebuild *r, struct rebuild_scan *scan,
+			 const struct vfsr_super *s)
+{
+	unsigned int i, m;
+
+	for (i = 0; i < scan->nr_spare; i++) {
+		struct vfsr_dev *d = scan->spare[i];
+		u64 bytes = d->bytes & ~(u64)(VFSR_BOOT_BYTES - 1);
+
+		for (m = 0; m < s->nr_members; m++)
+			if (s->member[m].state == VFSR_MEMBER_ACTIVE &&
+			    !r->pool->dev[m] && s->member[m].bytes == bytes)
+				break;
+		if (m == s->nr_members) {
+			vfsr_warn("%s: no label of the pool on it, and no member of its size is missing; left out, check the name",
+				  d->path);
+			continue;
+		}
+		vfsr_info("%s: taken as member %u, by its size; nothing was stored on it",
+			  d->path, m);
+		r->pool->dev[m] = d;
+		scan->dev[m] = d;
+		scan->spare[i] = NULL;
+	}
 }
 
 /* Bring the record of the mark up to what was found. */
@@ -346,12 +376,20 @@ static int find_state(struct rebuild *r, struct vfsr_super *s)
 	return err ? err : rebuild_reach(r);
 }
 
+static void close_devices(struct rebuild_scan *scan)
+{
+	unsigned int i;
+
+	for (i = 0; i < VFSR_MAX_MEMBERS; i++)
+		vfsr_dev_close(scan->dev[i]);
+}
+
 int vfsr_rebuild(char *const *paths, unsigned int nr, bool write,
 		 struct vfsr_rebuild_stats *stats)
 {
 	struct rebuild r = { .stats = stats };
 	struct vfsr_super *s = calloc(1, sizeof(*s));
-	struct rebuild_scan scan;
+	struct rebuild_scan scan = { 0 };
 	int err = -ENOMEM;
 
 	memset(stats, 0, sizeof(*stats));
@@ -361,9 +399,12 @@ int vfsr_rebuild(char *const *paths, unsigned int nr, bool write,
 		goto out;
 	stats->labels = scan.labels;
 	err = first_record(&scan, s);
+	if (err) {
+		close_devices(&scan);
+		goto out;
+	}
 	/* the pool owns the devices from here on */
-	if (!err)
-		err = vfsr_pool_assemble(s, scan.dev, &r.pool);
+	err = vfsr_pool_assemble(s, scan.dev, &r.pool);
 	if (err)
 		goto out;
 	r.ws = vfsr_ws_new();
@@ -372,12 +413,14 @@ int vfsr_rebuild(char *const *paths, unsigned int nr, bool write,
 		goto out;
 	stats->ids = r.ids.nr;
 	stats->inodes = r.nr_inodes;
+	adopt_spares(&r, &scan, s);
 	next_record(&r, &scan, s);
 	if (write)
 		err = write_map(&r, s);
 out:
 	if (err == -ENOMEM)
 		vfsr_error("out of memory; close other programs");
+	rebuild_scan_release(&scan);
 	vfsr_ws_free(r.ws);
 	vfsr_pool_close(r.pool);
 	free(r.stripe);

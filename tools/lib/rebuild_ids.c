@@ -29,45 +29,28 @@ static int add_chunk(struct rebuild_ids *ids, const struct vfsr_chunk *c)
 	return 0;
 }
 
-const u8 *rebuild_entries(struct rebuild *r, struct vfsr_grid *g,
-			  const struct vfsr_stripe *s, u8 *buf)
-{
-	const struct vfsr_footer *ft = &s->ft;
-	u32 first = ft->entries_start / VFSR_SECTOR_BYTES;
-	u32 skip = ft->entries_start % VFSR_SECTOR_BYTES;
-	u32 nr = DIV_ROUND_UP(skip + ft->entries_bytes, VFSR_SECTOR_BYTES);
-
-	if (!ft->entries_bytes)
-		return buf;
-	if (vfsr_pool_read_sectors(r->pool, g, ft->row * g->g.k + first, nr,
-				   buf, NULL, r->ws) ||
-	    vfsr_port_crc32c(0, buf + skip, ft->entries_bytes) !=
-		    ft->entries_crc)
-		return NULL;
-	return buf + skip;
-}
-
 static int collect_stripe(struct rebuild *r, struct vfsr_grid *g,
 			  const struct vfsr_stripe *s)
 {
 	const struct vfsr_footer *ft = &s->ft;
-	u8 *buf = malloc(VFSR_MAX_STRIPE_SECTORS * VFSR_SECTOR_BYTES);
 	struct vfsr_entries walk;
 	struct vfsr_fault f = { 0 };
 	struct vfsr_chunk c;
+	u8 *buf;
 	const u8 *table;
-	int got = 0, err = 0;
+	int got = 0, err;
 
+	if (ft->transaction > r->transaction)
+		return 0;
+	buf = malloc(VFSR_MAX_STRIPE_SECTORS * VFSR_SECTOR_BYTES);
 	if (!buf)
 		return -ENOMEM;
-	table = ft->transaction <= r->transaction ?
-			rebuild_entries(r, g, s, buf) : buf;
-	if (!table) {
+	err = vfsr_stripe_entries(r->pool, g, s, buf, r->ws, &table);
+	if (err) {
 		r->stats->lost++;
+		err = err == -ENOMEM ? err : 0;
 		goto out;
 	}
-	if (ft->transaction > r->transaction)
-		goto out;
 	vfsr_entries_init(&walk, table, ft->entries_bytes, ft->nr_entries,
 			  g->g.k, ft->row, ft->depth, ft->entries_start,
 			  ft->transaction, ft->grid);

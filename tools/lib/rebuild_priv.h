@@ -14,14 +14,18 @@ struct rebuild_scan {
 	u64 strip_sector[VFSR_MAX_MEMBERS];	/* of strip 0 */
 	unsigned int nr_members;	/* greatest member named, plus 1 */
 	u64 labels;
+	struct vfsr_dev *spare[VFSR_MAX_MEMBERS]; /* without any label */
+	unsigned int nr_spare;
 };
 
 /*
  * Open and scan all paths. On success dev[] has the devices that were
- * recognised; others are closed. 0 or a reported error.
+ * recognised and spare[] the others. 0 or a reported error.
  */
 int rebuild_scan(char *const *paths, unsigned int nr, bool write,
 		 struct rebuild_scan *out);
+/* Close the spare devices. */
+void rebuild_scan_release(struct rebuild_scan *scan);
 
 /* All ids that entries of stripes name. */
 struct rebuild_ids {
@@ -62,8 +66,5 @@ int rebuild_collect(struct rebuild *r);
 int rebuild_reach(struct rebuild *r);
 /* For struct vfsr_pool's lookup; ctx is the struct rebuild. */
 int rebuild_lookup(void *ctx, u64 id, struct vfsr_chunk *c);
-/* The entry table of a stripe, verified; @buf has room for a stripe. NULL: lost. */
-const u8 *rebuild_entries(struct rebuild *r, struct vfsr_grid *g,
-			  const struct vfsr_stripe *s, u8 *buf);
 
 #endif

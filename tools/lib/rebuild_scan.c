@@ -3,9 +3,9 @@
  * Finds a pool by its labels: reads every device for footers and trailers, and
  * lets them vote on which member a device is and where its strip 0 lies.
  *
- * A footer is in one of two columns, so it gives up to two candidates; a wrong one
- * scatters over many origins, the right one always names the same.
- * Holes of image files are skipped.
+ * A footer may be in several columns, parity included, so it votes for several
+ * members, and always for the right one; a trailer names its own column and
+ * decides. Holes of image files are skipped.
  */
 #include <stdlib.h>
 #include <unistd.h>
@@ -72,6 +72,22 @@ static void vote(struct scanned *s, const u8 *uuid,
 		o->votes += LAYOUT_BONUS;
 }
 
+/* Parity of a footer and of zeros is the footer again, in any parity column. */
+static void vote_parity(struct scanned *s, const struct vfsr_footer *ft,
+			const struct vfsr_geometry *g,
+			const struct vfsr_extent_rows *rows, u64 pos)
+{
+	u32 col;
+
+	for (col = g->k; col < g->n; col++) {
+		vote(s, ft->pool_uuid, g, rows, ft->device, ft->strip, col,
+		     ft->row, pos);
+		if (ft->depth > 1)
+			vote(s, ft->pool_uuid, g, rows, ft->device, ft->strip,
+			     col, ft->row + ft->depth - 1, pos);
+	}
+}
+
 static void look_at(struct scanned *s, const u8 *sector, u64 pos)
 {
 	struct vfsr_extent_rows rows;
@@ -89,12 +105,10 @@ static void look_at(struct scanned *s, const u8 *sector, u64 pos)
 		s->epoch = max_t(u64, s->epoch, ft.epoch);
 		vote(s, ft.pool_uuid, &g, &rows, ft.device, ft.strip, 0,
 		     ft.row, pos);
-		vote(s, ft.pool_uuid, &g, &rows, ft.device, ft.strip,
-		     g.k - 1u, ft.row + ft.depth - 1, pos);
-		/* a copy's column under replica parity holds it as well */
-		for (u32 col = g.k; g.k == 1 && col < g.n; col++)
+		if (g.k > 1 || ft.depth > 1)
 			vote(s, ft.pool_uuid, &g, &rows, ft.device, ft.strip,
-			     col, ft.row, pos);
+			     g.k - 1u, ft.row + ft.depth - 1, pos);
+		vote_parity(s, &ft, &g, &rows, pos);
 	} else if (magic == cpu_to_le32(VFSR_TRAILER_MAGIC) &&
 		   !vfsr_trailer_decode(sector, NULL, &s->trailer, NULL) &&
 		   !vfsr_trailer_geometry(&s->trailer, &g, NULL)) {
@@ -166,37 +180,91 @@ static const struct origin *choose_pool(struct scanned *s, unsigned int nr)
 	return best;
 }
 
-/* Make each device the member that most of its labels of the pool say. */
-static int place(struct scanned *s, struct rebuild_scan *out)
+/* What the labels of a device say about the member it is. */
+struct verdict {
+	const struct origin *best;	/* NULL: no label of the pool */
+	bool tied;			/* another member has as many votes */
+};
+
+static bool is_candidate(const struct rebuild_scan *out, const struct origin *o)
 {
-	const struct origin *best = NULL;
+	return !memcmp(o->uuid, out->pool_uuid, VFSR_UUID_BYTES) &&
+	       o->strip_shift == out->strip_shift &&
+	       o->member < VFSR_MAX_MEMBERS;
+}
+
+/* The member with most votes; with @free_only of those without a device. */
+static struct verdict judge(const struct scanned *s,
+			    const struct rebuild_scan *out, bool free_only)
+{
+	struct verdict v = { 0 };
 	unsigned int i;
 
-	for (i = 0; i < s->nr; i++)
-		if (!memcmp(s->origin[i].uuid, out->pool_uuid,
-			    VFSR_UUID_BYTES) &&
-		    s->origin[i].strip_shift == out->strip_shift &&
-		    (!best || s->origin[i].votes > best->votes))
-			best = &s->origin[i];
-	if (!best) {
-		vfsr_warn("%s: no label of the pool on it; left out, check the name",
-			  s->dev->path);
-		return 0;
+	for (i = 0; i < s->nr; i++) {
+		const struct origin *o = &s->origin[i];
+
+		if (!is_candidate(out, o) || (free_only && out->dev[o->member]))
+			continue;
+		if (v.best && o->votes == v.best->votes)
+			v.tied |= o->member != v.best->member;
+		if (!v.best || o->votes > v.best->votes)
+			v = (struct verdict){ .best = o };
 	}
-	if (best->member >= VFSR_MAX_MEMBERS)
-		return 0;
-	if (out->dev[best->member]) {
+	return v;
+}
+
+static int place(struct scanned *s, const struct origin *o,
+		 struct rebuild_scan *out)
+{
+	if (out->dev[o->member]) {
 		vfsr_error("%s: is member %u, and so is %s; name only one of them",
-			   s->dev->path, best->member,
-			   out->dev[best->member]->path);
+			   s->dev->path, o->member,
+			   out->dev[o->member]->path);
 		return -EEXIST;
 	}
-	out->dev[best->member] = s->dev;
-	out->strip_sector[best->member] = best->first_sector;
+	out->dev[o->member] = s->dev;
+	out->strip_sector[o->member] = o->first_sector;
 	out->nr_members = max_t(unsigned int, out->nr_members,
-				best->member + 1u);
+				o->member + 1u);
 	s->dev = NULL;
 	return 0;
+}
+
+/*
+ * Make each device the member that most of its labels say; first those that
+ * are sure, then, with what is left, those that copies of footers make unsure.
+ * A device without any label may be a member that was never used.
+ */
+static int place_all(struct scanned *s, unsigned int nr,
+		     struct rebuild_scan *out)
+{
+	struct verdict v;
+	unsigned int i;
+	int err = 0;
+
+	for (i = 0; i < nr && !err; i++) {
+		v = judge(&s[i], out, false);
+		if (v.best && !v.tied)
+			err = place(&s[i], v.best, out);
+	}
+	for (i = 0; i < nr && !err; i++) {
+		if (!s[i].dev)
+			continue;
+		v = judge(&s[i], out, true);
+		if (!v.best)
+			v = judge(&s[i], out, false);
+		if (v.best) {
+			err = place(&s[i], v.best, out);
+		} else if (s[i].labels) {
+			vfsr_error("%s: has labels of another pool only; leave it out",
+				   s[i].dev->path);
+			err = -EINVAL;
+		} else {
+			out->spare[out->nr_spare++] = s[i].dev;
+			s[i].dev = NULL;
+		}
+	}
+	return err;
 }
 
 static int scan_all(struct scanned *s, unsigned int nr,
@@ -207,7 +275,6 @@ static int scan_all(struct scanned *s, unsigned int nr,
 	struct vfsr_progress pr;
 	u64 total = 0, done = 0;
 	unsigned int i;
-	int err = 0;
 
 	if (!buf)
 		return -ENOMEM;
@@ -230,9 +297,16 @@ static int scan_all(struct scanned *s, unsigned int nr,
 	}
 	memcpy(out->pool_uuid, best->uuid, VFSR_UUID_BYTES);
 	out->strip_shift = best->strip_shift;
-	for (i = 0; i < nr && !err; i++)
-		err = place(&s[i], out);
-	return err;
+	return place_all(s, nr, out);
+}
+
+void rebuild_scan_release(struct rebuild_scan *scan)
+{
+	unsigned int i;
+
+	for (i = 0; i < scan->nr_spare; i++)
+		vfsr_dev_close(scan->spare[i]);
+	scan->nr_spare = 0;
 }
 
 int rebuild_scan(char *const *paths, unsigned int nr, bool write,
@@ -255,6 +329,8 @@ int rebuild_scan(char *const *paths, unsigned int nr, bool write,
 		vfsr_dev_close(out->dev[i]);
 		out->dev[i] = NULL;
 	}
+	if (err)
+		rebuild_scan_release(out);
 	free(s);
 	return err;
 }

@@ -23,10 +23,13 @@ struct vfsr_scrub_opts {
 struct vfsr_scrub_stats {
 	u64 grids, sectors, bytes;	/* read and checked */
 	u64 bad, healed, written;	/* sectors, all members together */
-	u64 lost;			/* sectors of stripes that stay bad */
+	u64 lost;			/* sectors of stripes that stay bad, in use
+					 * or not */
 	u64 roots_bad, roots_written;	/* copies of records and tables */
 	u64 trailers_bad;		/* that stay bad */
+	u64 lost_chunks;		/* in use, and cannot be read */
 	u64 lost_files;
+	bool lost_map;			/* part of the map: files below unknown */
 	double seconds;
 };
 

@@ -261,7 +261,9 @@ int vfsr_scrub_names(struct vfsr_pool *p, const struct vfsr_lost_run *run,
 		return -ENOMEM;
 	vfsr_iter_init(&it, p, n.ws);
 	err = vfsr_map_walk(p, n.ws, visit, NULL, &n);
+	stats->lost_chunks = n.nr;
 	if (err && err != -ENOMEM) {
+		stats->lost_map = true;
 		vfsr_warn("part of the map is lost: files below it cannot be "
 			  "named; run fsck.vfsr --rebuild-map");
 		err = 0;

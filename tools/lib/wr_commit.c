@@ -353,14 +353,14 @@ static int finish_contents(struct vfsr_writer *w)
 	return err ? err : open_last(w);
 }
 
-static int write_tables(struct vfsr_writer *w, struct region *region)
+static int write_tables(struct region *region)
 {
 	struct vfsr_queue *q = vfsr_queue_new(2 * BATCH_BLOCKS);
 	unsigned int i;
 	int err = q ? 0 : -ENOMEM;
 
-	for (i = 0; i < w->s->nr_members && !err; i++)
-		if (w->dev[i])
+	for (i = 0; i < VFSR_MAX_MEMBERS && !err; i++)
+		if (region[i].ref)
 			err = region_write(&region[i], q);
 	vfsr_queue_free(q);
 	return err;
@@ -394,7 +394,7 @@ static int commit(struct vfsr_writer *w, struct region *region)
 	wr_stream_end_grid(w, VFSR_USE_META);
 	err = wr_pool_drain(w);
 	if (!err)
-		err = write_tables(w, region);
+		err = write_tables(region);
 	if (!err)
 		err = sync_all(w);
 	if (!err)

@@ -141,8 +141,10 @@ struct vfsr_write_stats {
 	u64 stored_bytes;	/* chunks, footers' entry tables excluded */
 	u64 gap_bytes;		/* packing waste inside closed stripes */
 	u64 footer_bytes;	/* footer sectors and entry tables */
-	u64 used_bytes;		/* data sectors of stripes, footers included: before parity */
-	u64 raw_used_bytes;	/* whole strips of grids in use, with parity, plus head and tail regions */
+	u64 used_bytes;		/* before parity: data sectors of stripes,
+				 * footers included */
+	u64 raw_used_bytes;	/* with parity: whole strips of grids in use,
+				 * and head and tail regions */
 	u64 meta_bytes;		/* of used_bytes, in metadata grids */
 };
 
