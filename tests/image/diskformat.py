@@ -624,6 +624,7 @@ class Pool:
     def __init__(self, paths):
         self.dev, self.path, self.size = {}, {}, {}
         self.record, best = None, None
+        self.taken = {}         # bytes put into unused parts of stripes
         for path in paths:
             with open(path, 'r+b', buffering=0) as f:
                 fd = os.dup(f.fileno())
@@ -853,28 +854,67 @@ class Pool:
                     out[ident] = Chunk(ident, buf)
         return out
 
+    def unused(self, length):
+        """A stripe and a byte in it with room that nothing uses."""
+        for grid in self.grids.values():
+            for st in grid.stripes():
+                key = grid.id, st.row
+                at = max(SECTOR, st['aligned_end'] * SECTOR) \
+                    + self.taken.get(key, 0)
+                if st['entries_start'] - at >= length:
+                    self.taken[key] = self.taken.get(key, 0) + length
+                    return st, at
+        raise FormatError('no stripe has %d bytes to spare' % length)
+
     def store_page(self, page):
-        """Write a changed page over the old one, and its crc above."""
+        """Write a changed page over the old one, or elsewhere if it got longer,
+        and what names it above; then the live bytes."""
         data = bytes(page.buf)
         if page.length < SECTOR:
-            data = deflate(data, page.length)
-            page.length = len(data)
-        st, start, _ = self.stored(page.place, page.length)
+            data = deflate(data, SECTOR - 1)
+        if len(data) <= page.length:
+            st, start, _ = self.stored(page.place, page.length)
+        else:
+            st, start = self.unused(len(data))
+        page.place = place_of(st.grid.id, st.row * st.grid.k
+                              + start // SECTOR, start % SECTOR)
+        page.length, page.crc = len(data), crc32c(data)
         st.write_at(start, data)
         st.reseal()
         st.grid.reseal_columns()
-        page.crc = crc32c(data)
         if page.parent is None:
-            self['map_crc'] = page.crc
+            self['map_place'], self['map_crc'] = page.place, page.crc
             self['map_len_free'] = self['map_len_free'] & ~0x1fff | page.length
             self.store_record()
+            self.store_live()
             return
         parent, i = page.parent
         at = PAGE_HEAD + 16 * i
         old = struct.unpack_from('<I', parent.buf, at + 12)[0]
-        struct.pack_into('<II', parent.buf, at + 8, page.crc,
+        struct.pack_into('<QII', parent.buf, at, page.place, page.crc,
                          old & ~0x1fff | page.length)
         self.store_page(parent)
+
+    def store_live(self):
+        """Live bytes of every grid and of the pool, counted anew."""
+        live = dict.fromkeys(self.grids, 0)
+        for page in self.pages():
+            live[page.place >> 28] += page.length
+        for c in self.chunks().values():
+            if c.place >> 28 in live:
+                live[c.place >> 28] += c.stored
+        self['live_bytes'] = sum(live.values())
+        self.store_record()
+        for grid in self.grids.values():
+            for strip, member in ((grid.strip[i], grid.device[i])
+                                  for i in grid.strip):
+                if self.live[member, strip] != live[grid.id]:
+                    self.live[member, strip] = live[grid.id]
+                    at = 64 + 4 * (strip % LIVES_PER_BLOCK)
+                    self.edit_table(
+                        member, 3, strip // LIVES_PER_BLOCK,
+                        lambda b, at=at, v=live[grid.id]: struct.pack_into(
+                            '<I', b, at, v))
 
     def edit_entry(self, ident, edit):
         """Change the map's entry of an id: @edit gets a Chunk, None frees."""

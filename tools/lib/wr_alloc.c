@@ -195,7 +195,7 @@ int wr_grid_new(struct vfsr_writer *w, unsigned int use, struct wr_grid **out)
 		return -ENOMEM;
 	grid->id = w->s->next_grid;
 	grid->policy = *p;
-	grid->use = (u8)use;
+	grid->use = wr_stream_use(use);
 	err = place(w, grid, p->k + p->m, &layout);
 	if (!err)
 		err = vfsr_geometry_init(&grid->g, p, w->s->strip_shift, layout,

@@ -337,9 +337,14 @@ static int write_records(struct vfsr_writer *w)
 
 /* --- all of it --- */
 
-/* Streams and map; afterwards only the commit mark is missing. */
+/*
+ * Streams and map; afterwards only the commit mark is missing. It goes behind
+ * the nodes, or where there are none (a rebuild) into the map's last grid.
+ */
 static int finish_contents(struct vfsr_writer *w)
 {
+	struct wr_stream *meta = &w->stream[VFSR_USE_META];
+	struct wr_stream *map = &w->stream[WR_STREAM_MAP];
 	unsigned int use;
 	int err = 0;
 
@@ -350,7 +355,15 @@ static int finish_contents(struct vfsr_writer *w)
 	}
 	if (!err)
 		err = wr_map_finish(w);
-	return err ? err : open_last(w);
+	if (err)
+		return err;
+	if (meta->grid) {
+		wr_stream_end_grid(w, WR_STREAM_MAP);
+	} else {
+		meta->grid = map->grid;
+		map->grid = NULL;
+	}
+	return open_last(w);
 }
 
 static int write_tables(struct region *region)

@@ -236,7 +236,7 @@ static int page_append(struct vfsr_writer *w, unsigned int level, u64 index,
 		stored = packed;
 	}
 	c.crc = vfsr_port_crc32c(0, stored, c.stored);
-	return wr_append(w, VFSR_USE_META, &c, stored);
+	return wr_append(w, WR_STREAM_MAP, &c, stored);
 }
 
 int wr_map_page_placed(struct vfsr_writer *w, const struct vfsr_chunk *c)
@@ -412,13 +412,13 @@ int wr_map_finish(struct vfsr_writer *w)
 	if (!err)
 		err = wr_map_flush(w);
 	if (!err)
-		err = wr_stream_close(w, VFSR_USE_META, 0, 0);
+		err = wr_stream_close(w, WR_STREAM_MAP, 0, 0);
 	for (level = 1; level < levels && !err; level++) {
 		err = sort_pages(m);
 		if (!err)
 			err = write_level(w, level);
 		if (!err)
-			err = wr_stream_close(w, VFSR_USE_META, 0, 0);
+			err = wr_stream_close(w, WR_STREAM_MAP, 0, 0);
 		next_level(m);
 	}
 	if (!err)

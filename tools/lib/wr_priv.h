@@ -16,6 +16,20 @@
 #include "core/mappage.h"
 #include "lib/writer.h"
 
+/*
+ * Streams: one per use, and one for map pages. That one writes metadata grids
+ * too, but shares neither stripes nor sectors with nodes, so that no damage to
+ * the map alone can take a node along: footers rebuild the map, not nodes.
+ */
+#define WR_STREAM_MAP	VFSR_NR_USES
+#define WR_NR_STREAMS	(VFSR_NR_USES + 1)
+
+/* What the footers and tables call a stream's grids. */
+static inline u8 wr_stream_use(unsigned int stream)
+{
+	return stream == WR_STREAM_MAP ? VFSR_USE_META : (u8)stream;
+}
+
 /* A grid that is being filled. */
 struct wr_grid {
 	struct vfsr_geometry g;
@@ -111,7 +125,7 @@ struct vfsr_writer {
 	u32 first_free[VFSR_MAX_MEMBERS]; /* no free strip below */
 	const struct vfsr_parity_ops *ops;
 	u64 transaction, base;
-	struct wr_stream stream[VFSR_NR_USES];
+	struct wr_stream stream[WR_NR_STREAMS]; /* by use, and the map's own */
 	struct wr_pool pool;
 	struct wr_map map;
 	struct wr_counts live_bytes; /* by grid */

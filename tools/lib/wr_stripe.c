@@ -303,8 +303,8 @@ int wr_pool_start(struct vfsr_writer *w)
 	pthread_cond_init(&p->work, NULL);
 	pthread_cond_init(&p->done, NULL);
 	/* an open stripe of every stream holds a job too */
-	p->max_jobs = nr + SPARE_JOBS + VFSR_NR_USES;
-	for (use = 0; use < VFSR_NR_USES; use++) {
+	p->max_jobs = nr + SPARE_JOBS + WR_NR_STREAMS;
+	for (use = 0; use < WR_NR_STREAMS; use++) {
 		const struct wr_stream *st = &w->stream[use];
 		u32 sectors = (st->policy.k + st->policy.m) * st->depth;
 

@@ -103,7 +103,7 @@ int wr_stream_ready(struct vfsr_writer *w, unsigned int use)
 		if (err == -ENOSPC && !w->error)
 			vfsr_error(
 				"the pool is full: there is no room for another grid of %s; use larger devices",
-				use == VFSR_USE_META ? "metadata" : "data");
+				wr_stream_use(use) == VFSR_USE_META ? "metadata" : "data");
 		if (err)
 			return fatal(w, err);
 	}
@@ -336,7 +336,7 @@ static int stream_init(struct vfsr_writer *w, unsigned int use)
 	struct wr_stream *st = &w->stream[use];
 	struct vfsr_geometry g;
 
-	st->policy = use == VFSR_USE_META ? w->s->meta : w->s->data;
+	st->policy = wr_stream_use(use) == VFSR_USE_META ? w->s->meta : w->s->data;
 	if (vfsr_geometry_init(&g, &st->policy, w->s->strip_shift, w->s->layout,
 			       NULL))
 		return -EINVAL;
@@ -383,7 +383,7 @@ int vfsr_writer_new(struct vfsr_super *s, struct vfsr_dev **devs,
 	w->transaction = s->next_transaction;
 	w->base = s->transaction;
 	err = tables_init(w, devs, strips, live);
-	for (use = 0; use < VFSR_NR_USES && !err; use++)
+	for (use = 0; use < WR_NR_STREAMS && !err; use++)
 		err = stream_init(w, use);
 	if (!err)
 		err = wr_map_init(w);
@@ -412,7 +412,7 @@ static void abandon(struct vfsr_writer *w)
 	if (!w->pool.error)
 		w->pool.error = -ECANCELED;
 	pthread_mutex_unlock(&w->pool.lock);
-	for (use = 0; use < VFSR_NR_USES; use++) {
+	for (use = 0; use < WR_NR_STREAMS; use++) {
 		if (w->stream[use].job)
 			wr_job_put(w, w->stream[use].job);
 		wr_stream_end_grid(w, use);
@@ -429,7 +429,7 @@ void vfsr_writer_free(struct vfsr_writer *w)
 		return;
 	if (w->pool.nr_threads)
 		abandon(w);
-	for (i = 0; i < VFSR_NR_USES; i++) {
+	for (i = 0; i < WR_NR_STREAMS; i++) {
 		free(w->stream[i].entries);
 		free(w->stream[i].refs);
 	}
