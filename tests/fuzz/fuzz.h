@@ -83,8 +83,8 @@ static inline void fuzz_take(struct fuzz_in *in, void *out, size_t len_bytes)
 static inline void *fuzz_alloc(size_t len_bytes)
 {
 	/* of no bytes as well: then nothing of it may be read */
-	void *p = malloc(
-		len_bytes); /* NOLINT(clang-analyzer-optin.portability.UnixAPI) */
+	/* NOLINTNEXTLINE(clang-analyzer-optin.portability.UnixAPI) */
+	void *p = malloc(len_bytes);
 
 	fuzz_must(p || !len_bytes);
 	return p;

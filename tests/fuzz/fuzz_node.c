@@ -121,11 +121,8 @@ static void raw_node(struct store *s, struct fuzz_in *in)
 	if (bytes)
 		vfsr_node_ok(exact, bytes, id, 0, NULL);
 	free(exact);
-	i = (u32)(id - ROOT_ID);
-	if (id < ROOT_ID || i >= MAX_NODES || s->node[i]) {
-		free(node);
-		return;
-	}
+	i = id < ROOT_ID || id - ROOT_ID >= MAX_NODES ? 0 : (u32)(id - ROOT_ID);
+	free(s->node[i]);
 	s->node[i] = node;
 }
 

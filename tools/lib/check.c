@@ -111,10 +111,13 @@ static void check_counters(struct check *c)
 	const struct vfsr_super *s = c->pool->super;
 	u32 i;
 
+	if (c->map_damaged)
+		return;
 	counter(c, s->nr_ids, c->nr);
 	counter(c, s->nr_inodes, c->stats->inodes);
 	counter(c, s->live_bytes, c->stored_bytes);
-	counter(c, s->logical_bytes, c->logical_bytes);
+	if (!c->unread)
+		counter(c, s->logical_bytes, c->logical_bytes);
 	for (i = 0; i < c->pool->nr_grids; i++) {
 		struct vfsr_grid *g = &c->pool->grid[i];
 
@@ -141,10 +144,13 @@ int vfsr_check(struct vfsr_pool *p, const struct vfsr_check_opts *opts,
 	err = vfsr_map_walk(p, c.ws, visit_id, visit_page, &c);
 	if (err == -ENOMEM)
 		goto out;
-	if (err)
-		vfsr_check_bad(&c, VFSR_REASON_LOST, -1,
-			       vfsr_place_grid(p->super->map_place), 0,
-			       (u64)-err, 0);
+	if (err) {
+		const struct vfsr_fault *f = vfsr_ws_fault(c.ws);
+
+		c.map_damaged = true;
+		vfsr_check_found(&c, -1, vfsr_place_grid(p->super->map_place),
+				 f->where, f);
+	}
 	err = vfsr_check_trees(&c);
 	if (err)
 		goto out;

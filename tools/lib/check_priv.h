@@ -40,7 +40,18 @@ struct check {
 	size_t nr, room;
 	u64 *live;		/* per grid, in the order of pool->grid */
 	u64 logical_bytes, stored_bytes;
+	bool map_damaged;	/* ids may be missing from @id */
+	u64 unread;		/* inodes and items that could not be looked into */
 };
+
+/*
+ * With something unread, what nothing names may be named there: then only what
+ * is certainly wrong is told, so that one damage gives one finding.
+ */
+static inline bool check_is_partial(const struct check *c)
+{
+	return c->map_damaged || c->unread;
+}
 
 struct check_id *vfsr_check_find(struct check *c, u64 id);
 /* Report one finding. */

@@ -22,7 +22,7 @@ struct walk {
 	u64 last_hash;		/* key and name of the entry before */
 	u8 last_name[VFSR_NAME_MAX];
 	u32 last_bytes;
-	u64 progress;
+	bool broken;		/* items or nodes were left out */
 };
 
 static void bad(struct walk *w, enum vfsr_reason reason, u64 have, u64 want)
@@ -37,13 +37,22 @@ static void found(struct walk *w, const struct vfsr_fault *f)
 			 w->self->id, f);
 }
 
+/* Something of the inode cannot be looked into: @f tells why. */
+static void unread(struct walk *w, const struct vfsr_fault *f)
+{
+	found(w, f);
+	w->broken = true;
+	w->c->unread++;
+}
+
 /* An item names a chunk: it must exist and be of this kind. */
 static struct check_id *use_chunk(struct walk *w, u64 id, u8 kind)
 {
 	struct check_id *e = vfsr_check_find(w->c, id);
 
 	if (!e) {
-		bad(w, VFSR_REASON_MISSING, id, 0);
+		if (!w->c->map_damaged)
+			bad(w, VFSR_REASON_MISSING, id, 0);
 		return NULL;
 	}
 	if (e->kind != kind) {
@@ -68,7 +77,7 @@ static void check_extent(struct walk *w, const struct vfsr_item *item)
 	}
 	if (vfsr_extent_decode(item->value, item->bytes, item->key.key, &e,
 			       &f)) {
-		found(w, &f);
+		unread(w, &f);
 		return;
 	}
 	if (pos < w->end)
@@ -112,7 +121,7 @@ static void check_xattr(struct walk *w, const struct vfsr_item *item)
 	u64 hash;
 
 	if (vfsr_xattr_decode(item->value, item->bytes, &x, &f)) {
-		found(w, &f);
+		unread(w, &f);
 		return;
 	}
 	hash = vfsr_name_hash(key, x.name, x.name_bytes);
@@ -139,7 +148,7 @@ static void check_dirent(struct walk *w, const struct vfsr_item *item)
 		return;
 	}
 	if (vfsr_dirent_decode(item->value, item->bytes, &d, &f)) {
-		found(w, &f);
+		unread(w, &f);
 		return;
 	}
 	hash = vfsr_name_hash(key, d.name, d.name_bytes);
@@ -155,7 +164,8 @@ static void check_dirent(struct walk *w, const struct vfsr_item *item)
 
 	child = vfsr_check_find(w->c, d.ino);
 	if (!child || child->kind != VFSR_KIND_INODE) {
-		bad(w, VFSR_REASON_DIRENT, d.ino, 0);
+		if (child || !w->c->map_damaged)
+			bad(w, VFSR_REASON_DIRENT, d.ino, 0);
 		return;
 	}
 	if (!child->seen++) {
@@ -235,7 +245,7 @@ static void check_inode(struct walk *w)
 		c->stats->other++;
 		break;
 	}
-	if (w->blocks != w->in.blocks)
+	if (w->blocks != w->in.blocks && !w->broken)
 		bad(w, VFSR_REASON_BLOCKS, w->in.blocks, w->blocks);
 	w->self->nlink = w->in.nlink;
 	w->self->says_parent = w->in.parent;
@@ -254,7 +264,7 @@ static int check_tree(struct check *c, struct vfsr_tree *t,
 	if (err == -ENOMEM)
 		return err;
 	if (err) {
-		bad(w, VFSR_REASON_LOST, (u64)-err, 0);
+		unread(w, vfsr_ws_fault(c->ws));
 		return 0;
 	}
 	self->type = (u8)(w->in.mode >> VFSR_MODE_TYPE_SHIFT);
@@ -262,12 +272,13 @@ static int check_tree(struct check *c, struct vfsr_tree *t,
 	err = vfsr_bt_walk(&t->bt, visit_node, w);
 	if (err == -ENOMEM)
 		return err;
-	if (err == -EUCLEAN && t->bt.fault.reason)
-		found(w, &t->bt.fault);
-	else if (err)
-		bad(w, VFSR_REASON_LOST, (u64)-err, 0);
-	else
+	if (!err) {
 		check_inode(w);
+		return 0;
+	}
+	self->flags &= (u8)~ID_READ;
+	unread(w, err == -EUCLEAN && t->bt.fault.reason ?
+			  &t->bt.fault : vfsr_ws_fault(c->ws));
 	return 0;
 }
 
@@ -300,25 +311,15 @@ static void find_root(struct check *c, struct check_id *start)
 	}
 }
 
-static void check_links(struct check *c, struct check_id *e)
+/* What an inode that could be read says of its names, and what they say. */
+static void check_names(struct check *c, struct check_id *e, bool special)
 {
-	bool special = e->id == VFSR_ROOT_INO || e->id == VFSR_ORPHAN_INO;
+	bool partial = check_is_partial(c);
 
-	if (!special && !e->seen) {
-		bad_id(c, e, VFSR_REASON_UNREACHABLE, 0, 1);
-		return;
-	}
-	find_root(c, e);
-	if (!(e->flags & ID_ROOTED))
-		bad_id(c, e, e->flags & ID_DIR ? VFSR_REASON_LOOP :
-						 VFSR_REASON_UNREACHABLE,
-		       e->parent, VFSR_ROOT_INO);
-	if (!(e->flags & ID_READ))
-		return;
 	if (!special && e->says_type != e->type)
 		bad_id(c, e, VFSR_REASON_DIRENT, e->says_type, e->type);
 	if (e->flags & ID_DIR) {
-		if (e->seen != !special)
+		if (e->seen > !special || (e->seen < !special && !partial))
 			bad_id(c, e, VFSR_REASON_TWICE, e->seen, !special);
 		if (e->nlink != 2ull + e->subdirs)
 			bad_id(c, e, VFSR_REASON_NLINK, e->nlink,
@@ -328,14 +329,35 @@ static void check_links(struct check *c, struct check_id *e)
 			       e->parent);
 		return;
 	}
-	if (e->nlink != e->seen)
+	if (e->seen > e->nlink || (e->seen < e->nlink && !partial))
 		bad_id(c, e, VFSR_REASON_NLINK, e->nlink, e->seen);
-	if (e->seen == 1 && e->says_parent != e->parent)
+	if (e->seen == 1 && e->says_parent != e->parent && !partial)
 		bad_id(c, e, VFSR_REASON_PARENT, e->says_parent, e->parent);
+}
+
+static void check_links(struct check *c, struct check_id *e)
+{
+	bool special = e->id == VFSR_ROOT_INO || e->id == VFSR_ORPHAN_INO;
+
+	if (!special && !e->seen) {
+		if (!check_is_partial(c))
+			bad_id(c, e, VFSR_REASON_UNREACHABLE, 0, 1);
+		return;
+	}
+	find_root(c, e);
+	if (!(e->flags & ID_ROOTED) && !check_is_partial(c))
+		bad_id(c, e, e->flags & ID_DIR ? VFSR_REASON_LOOP :
+						 VFSR_REASON_UNREACHABLE,
+		       e->parent, VFSR_ROOT_INO);
+	if (!(e->flags & ID_READ))
+		return;
+	check_names(c, e, special);
 }
 
 static void check_refs(struct check *c, struct check_id *e)
 {
+	if (check_is_partial(c) && e->seen <= e->refs)
+		return;
 	if (!(e->flags & ID_REACHED))
 		bad_id(c, e, VFSR_REASON_UNREACHABLE, 0, e->refs);
 	else if (e->refs != e->seen)

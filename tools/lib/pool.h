@@ -88,6 +88,15 @@ void vfsr_ws_free(struct vfsr_ws *ws);
 void *vfsr_ws_inflate(struct vfsr_ws *ws);	/* for vfsr_chunk_decode() */
 
 /**
+ * vfsr_ws_fault - why the last failed read of a node, inode or map was refused
+ * @ws: the calling thread's buffers
+ *
+ * Return: the fault; for an entry of the map, where is its id. The reason is
+ * LOST where nothing could be read.
+ */
+const struct vfsr_fault *vfsr_ws_fault(const struct vfsr_ws *ws);
+
+/**
  * vfsr_pool_open - open members in any order, some may be missing or damaged
  * @paths: devices or images
  * @nr: how many, 1..64

@@ -228,7 +228,19 @@ struct walk {
 	u64 index[VFSR_MAP_MAX_LEVELS];
 	u32 next[VFSR_MAP_MAX_LEVELS]; /* item to look at next */
 	int damaged; /* first error of a page */
+	struct vfsr_fault fault; /* with it */
 };
+
+/* Note the first damage for the walk's end. */
+static void walk_damaged(struct walk *w, int err, enum vfsr_reason reason,
+			 u64 id)
+{
+	if (w->damaged)
+		return;
+	w->damaged = err;
+	vfsr_fault_set(&w->fault, reason, (u64)-err, 0);
+	w->fault.where = id;
+}
 
 /* Enter a page. 1: entered, 0: damaged and left out, or the visitor's word. */
 static int walk_enter(struct walk *w, const struct vfsr_map_child *c,
@@ -246,8 +258,7 @@ static int walk_enter(struct walk *w, const struct vfsr_map_child *c,
 	err = read_page(w->p, c, level, index,
 			w->pages + (size_t)level * VFSR_NODE_BYTES, w->ws);
 	if (err) {
-		if (!w->damaged)
-			w->damaged = err;
+		walk_damaged(w, err, VFSR_REASON_LOST, 0);
 		return 0;
 	}
 	w->index[level] = index;
@@ -271,8 +282,7 @@ static int walk_leaf(struct walk *w)
 		c.id = w->index[0] * VFSR_MAP_LEAF_ENTRIES + i;
 		if (err < 0) {
 			vfsr_complain(w->p->name, -1, 0, c.id, &f);
-			if (!w->damaged)
-				w->damaged = err;
+			walk_damaged(w, err, f.reason, c.id);
 			continue;
 		}
 		err = w->visit(w->arg, &c);
@@ -308,8 +318,7 @@ static int walk_down(struct walk *w, unsigned int top)
 					 i, &child, &f);
 		if (err < 0) {
 			vfsr_complain(w->p->name, -1, 0, 0, &f);
-			if (!w->damaged)
-				w->damaged = err;
+			walk_damaged(w, err, f.reason, 0);
 		}
 		if (err <= 0)
 			continue;
@@ -347,6 +356,7 @@ int vfsr_map_walk(struct vfsr_pool *p, struct vfsr_ws *ws, vfsr_map_visit visit,
 	if (err > 0)
 		err = walk_down(&w, levels - 1);
 	free(w.pages);
+	ws->fault = w.fault;
 	return err ? err : w.damaged;
 }
 
@@ -359,6 +369,7 @@ int vfsr_node_read(struct vfsr_pool *p, u64 id, u64 owner, u8 *node,
 	struct vfsr_chunk c;
 	int err = vfsr_map_lookup(p, id, &c, ws);
 
+	vfsr_fault_set(&ws->fault, VFSR_REASON_LOST, (u64)-err, 0);
 	if (err)
 		return err;
 	if (c.kind != VFSR_KIND_INODE && c.kind != VFSR_KIND_NODE) {
@@ -379,8 +390,10 @@ int vfsr_node_read(struct vfsr_pool *p, u64 id, u64 owner, u8 *node,
 		if (!vfsr_node_ok(node, c.logical, id, owner, &f))
 			err = -EUCLEAN;
 	}
-	if (err)
+	if (err) {
+		ws->fault = f;
 		vfsr_complain(p->name, -1, vfsr_place_grid(c.place), owner, &f);
+	}
 	return err;
 }
 
@@ -504,8 +517,10 @@ int vfsr_tree_seek(struct vfsr_tree *t, u64 ino, struct vfsr_inode *in)
 		err = -EUCLEAN;
 	}
 	tree_put(t, ino, node);
-	if (err)
+	if (err) {
+		t->ws->fault = f;
 		vfsr_complain(t->pool->name, -1, 0, ino, &f);
+	}
 	return err;
 }
 

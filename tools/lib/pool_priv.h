@@ -73,6 +73,7 @@ struct vfsr_pool_priv {
 
 struct vfsr_ws {
 	void *inflate;
+	struct vfsr_fault fault; /* of the last failed read of metadata */
 	u8 *stored; /* stored form of a chunk, VFSR_CHUNK_BYTES */
 	u8 *sectors; /* the sectors that cover a chunk, one more */
 	u8 *page; /* a map page */

@@ -53,6 +53,11 @@ void *vfsr_ws_inflate(struct vfsr_ws *ws)
 	return ws->inflate;
 }
 
+const struct vfsr_fault *vfsr_ws_fault(const struct vfsr_ws *ws)
+{
+	return &ws->fault;
+}
+
 /* --- by sectors --- */
 
 /* Part of one column of one stripe. */

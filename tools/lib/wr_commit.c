@@ -209,6 +209,31 @@ static int region_write(struct region *r, struct vfsr_queue *q)
 	return wr_pool_error(r->w);
 }
 
+/*
+ * Free the strips of older grids without live bytes. Not while a member is
+ * missing: its own table would still claim them when it comes back.
+ */
+static void free_empty(struct vfsr_writer *w)
+{
+	unsigned int i;
+	u32 strip;
+
+	for (i = 0; i < w->s->nr_members; i++)
+		if (w->s->member[i].state != VFSR_MEMBER_NONE && !w->dev[i])
+			return;
+	for (i = 0; i < w->s->nr_members; i++) {
+		if (w->s->member[i].state == VFSR_MEMBER_NONE)
+			continue;
+		for (strip = 0; strip < w->s->member[i].nr_strips; strip++) {
+			struct vfsr_strip *st = &w->strips[i][strip];
+
+			if (st->grid && st->grid < w->first_grid &&
+			    !wr_count_get(&w->live_bytes, st->grid))
+				memset(st, 0, sizeof(*st));
+		}
+	}
+}
+
 /* Live bytes: every strip repeats its grid's. */
 static void count_live(struct vfsr_writer *w)
 {
@@ -388,6 +413,7 @@ static int commit(struct vfsr_writer *w, struct region *region)
 	err = finish_contents(w);
 	if (err)
 		return err;
+	free_empty(w);
 	count_live(w);
 	for (i = 0; i < s->nr_members && !err; i++) {
 		if (!w->dev[i])

@@ -125,6 +125,7 @@ struct vfsr_writer {
 	u32 first_free[VFSR_MAX_MEMBERS]; /* no free strip below */
 	const struct vfsr_parity_ops *ops;
 	u64 transaction, base;
+	u64 first_grid; /* grids below were there before */
 	struct wr_stream stream[WR_NR_STREAMS]; /* by use, and the map's own */
 	struct wr_pool pool;
 	struct wr_map map;

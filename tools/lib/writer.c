@@ -382,6 +382,7 @@ int vfsr_writer_new(struct vfsr_super *s, struct vfsr_dev **devs,
 	w->s = s;
 	w->transaction = s->next_transaction;
 	w->base = s->transaction;
+	w->first_grid = s->next_grid;
 	err = tables_init(w, devs, strips, live);
 	for (use = 0; use < WR_NR_STREAMS && !err; use++)
 		err = stream_init(w, use);
