@@ -17,53 +17,53 @@
 #include "lib/scrub.h"
 
 /* Exit status: a sum, as fsck(8). */
-#define FSCK_OK		0
-#define FSCK_CORRECTED	1
+#define FSCK_OK 0
+#define FSCK_CORRECTED 1
 #define FSCK_UNCORRECTED 4
-#define FSCK_ERROR	8
-#define FSCK_USAGE	16
+#define FSCK_ERROR 8
+#define FSCK_USAGE 16
 
-#define LIST_MAX	10000u	/* findings in JSON */
-#define PASS_CHECK	1	/* number of the pass for -C */
+#define LIST_MAX 10000u /* findings in JSON */
+#define PASS_CHECK 1 /* number of the pass for -C */
 
 struct fsck {
 	char **paths;
 	unsigned int nr;
-	bool write;		/* -a, -p, -y */
-	bool all;		/* -y: rebuild the map too if need be */
-	bool dry;		/* -n */
+	bool write; /* -a, -p, -y */
+	bool all; /* -y: rebuild the map too if need be */
+	bool dry; /* -n */
 	bool rebuild, json;
-	int progress_fd;	/* -1: none */
+	int progress_fd; /* -1: none */
 	struct vfsr_progress progress;
-	struct vfsr_pool *pool;	/* while it is checked */
+	struct vfsr_pool *pool; /* while it is checked */
 	struct vfsr_ws *ws;
 	struct json_object *findings;
 	struct vfsr_check_stats stats;
 };
 
 static const char help[] =
-"Usage: fsck.vfsr [-a|-p|-n|-y] [-f] [-v] [-C FD] [--json] [--rebuild-map] DEVICE...\n"
-"\n"
-"Checks a vfsr pool that is not mounted; name all its devices, in any order.\n"
-"Without -a, -p or -y nothing is written.\n"
-"\n"
-"  -n               only check (the default)\n"
-"  -a, -p           heal from parity and copies what can be healed safely\n"
-"  -y               heal, and rebuild the map if findings remain\n"
-"  -f               accepted; the check is always complete\n"
-"  -v               print every finding, not only the first of each kind\n"
-"  -C FD            report progress to this descriptor; 0: on the terminal\n"
-"      --json       findings as one JSON object\n"
-"      --rebuild-map  rebuild records, tables and map from footers and\n"
-"                   trailers alone; with -n only say what would be found\n"
-"  -V, --version    print the version\n"
-"  -h, --help       this text\n"
-"\n"
-"Exit status, a sum: 0 no errors, 1 errors corrected, 4 errors left, 8 the\n"
-"check could not run, 16 usage.\n"
-"\n"
-"Example:\n"
-"  fsck.vfsr -n disk1.img disk2.img disk3.img\n";
+	"Usage: fsck.vfsr [-a|-p|-n|-y] [-f] [-v] [-C FD] [--json] [--rebuild-map] DEVICE...\n"
+	"\n"
+	"Checks a vfsr pool that is not mounted; name all its devices, in any order.\n"
+	"Without -a, -p or -y nothing is written.\n"
+	"\n"
+	"  -n               only check (the default)\n"
+	"  -a, -p           heal from parity and copies what can be healed safely\n"
+	"  -y               heal, and rebuild the map if findings remain\n"
+	"  -f               accepted; the check is always complete\n"
+	"  -v               print every finding, not only the first of each kind\n"
+	"  -C FD            report progress to this descriptor; 0: on the terminal\n"
+	"      --json       findings as one JSON object\n"
+	"      --rebuild-map  rebuild records, tables and map from footers and\n"
+	"                   trailers alone; with -n only say what would be found\n"
+	"  -V, --version    print the version\n"
+	"  -h, --help       this text\n"
+	"\n"
+	"Exit status, a sum: 0 no errors, 1 errors corrected, 4 errors left, 8 the\n"
+	"check could not run, 16 usage.\n"
+	"\n"
+	"Example:\n"
+	"  fsck.vfsr -n disk1.img disk2.img disk3.img\n";
 
 static void add_u64(struct json_object *o, const char *name, u64 v)
 {
@@ -199,28 +199,28 @@ static int heal(struct fsck *f)
 	p->write_back = true;
 	err = vfsr_scrub(p, &opts, &st);
 	if (!err)
-		vfsr_info("%s: healed %llu sectors and %llu roots, %llu sectors are lost",
-			  p->name, (unsigned long long)st.written,
-			  (unsigned long long)st.roots_written,
-			  (unsigned long long)st.lost);
+		vfsr_info(
+			"%s: healed %llu sectors and %llu roots, %llu sectors are lost",
+			p->name, (unsigned long long)st.written,
+			(unsigned long long)st.roots_written,
+			(unsigned long long)st.lost);
 	vfsr_pool_close(p);
 	return err;
 }
 
-static int rebuild(struct fsck *f, bool write,
-		   struct vfsr_rebuild_stats *st)
+static int rebuild(struct fsck *f, bool write, struct vfsr_rebuild_stats *st)
 {
 	int err = vfsr_rebuild(f->paths, f->nr, write, st);
 
 	if (err)
 		return err;
-	vfsr_info("%s from %llu labels: transaction %llu, %llu inodes, %llu ids; %llu ids dropped, %llu blocks lost",
-		  write ? "rebuilt" : "would rebuild",
-		  (unsigned long long)st->labels,
-		  (unsigned long long)st->transaction,
-		  (unsigned long long)st->inodes, (unsigned long long)st->ids,
-		  (unsigned long long)st->dropped,
-		  (unsigned long long)st->lost);
+	vfsr_info(
+		"%s from %llu labels: transaction %llu, %llu inodes, %llu ids; %llu ids dropped, %llu blocks lost",
+		write ? "rebuilt" : "would rebuild",
+		(unsigned long long)st->labels,
+		(unsigned long long)st->transaction,
+		(unsigned long long)st->inodes, (unsigned long long)st->ids,
+		(unsigned long long)st->dropped, (unsigned long long)st->lost);
 	return 0;
 }
 
@@ -232,8 +232,11 @@ static int report(struct fsck *f, const char *name, s64 before, s64 after,
 
 	vfsr_doc_begin(&d, "fsck");
 	add_str(d.root, "pool", name);
-	add_str(d.root, "result", after < 0 ? "failed" :
-		after ? "errors" : before ? "corrected" : "clean");
+	add_str(d.root, "result",
+		after < 0 ? "failed" :
+		after	  ? "errors" :
+		before	  ? "corrected" :
+			    "clean");
 	json_object_object_add(d.root, "exit", json_object_new_int(status));
 	add_u64(d.root, "found", before > 0 ? (u64)before : 0);
 	add_u64(d.root, "left", after > 0 ? (u64)after : 0);
@@ -250,8 +253,9 @@ static int report(struct fsck *f, const char *name, s64 before, s64 after,
 				       json_object_get(f->findings));
 	vfsr_doc_end(&d, f->json);
 	if (after > 0 && !f->write)
-		vfsr_info("%s: %lld findings; 'fsck.vfsr -p' heals what parity covers, -y also rebuilds the map",
-			  name, (long long)after);
+		vfsr_info(
+			"%s: %lld findings; 'fsck.vfsr -p' heals what parity covers, -y also rebuilds the map",
+			name, (long long)after);
 	return status;
 }
 
@@ -270,8 +274,8 @@ static int run_rebuild(struct fsck *f)
 	left = open_and_check(f, name, sizeof(name));
 	return report(f, name, 1, left,
 		      left < 0 ? FSCK_ERROR :
-		      left ? FSCK_CORRECTED | FSCK_UNCORRECTED :
-			     FSCK_CORRECTED);
+		      left     ? FSCK_CORRECTED | FSCK_UNCORRECTED :
+				 FSCK_CORRECTED);
 }
 
 static int run(struct fsck *f)
@@ -332,7 +336,7 @@ static int parse(struct fsck *f, int argc, char **argv)
 			f->dry = true;
 			break;
 		case 'f':
-			break;	/* there is no short check to skip */
+			break; /* there is no short check to skip */
 		case 'v':
 			vfsr_verbose++;
 			break;
@@ -342,8 +346,9 @@ static int parse(struct fsck *f, int argc, char **argv)
 		case 'C':
 			f->progress_fd = (int)strtol(optarg, &end, 10);
 			if (*end || end == optarg || f->progress_fd < 0) {
-				vfsr_error("'%s' is no file descriptor; see 'fsck.vfsr --help'",
-					   optarg);
+				vfsr_error(
+					"'%s' is no file descriptor; see 'fsck.vfsr --help'",
+					optarg);
 				return 1 + FSCK_USAGE;
 			}
 			break;
@@ -360,13 +365,15 @@ static int parse(struct fsck *f, int argc, char **argv)
 			fputs(help, stdout);
 			return 1 + FSCK_OK;
 		default:
-			vfsr_error("unknown option '%s'; see 'fsck.vfsr --help'",
-				   argv[optind - 1]);
+			vfsr_error(
+				"unknown option '%s'; see 'fsck.vfsr --help'",
+				argv[optind - 1]);
 			return 1 + FSCK_USAGE;
 		}
 	}
 	if (f->dry && f->write) {
-		vfsr_error("-n does not go with -a, -p or -y; see 'fsck.vfsr --help'");
+		vfsr_error(
+			"-n does not go with -a, -p or -y; see 'fsck.vfsr --help'");
 		return 1 + FSCK_USAGE;
 	}
 	f->paths = argv + optind;

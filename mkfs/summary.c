@@ -185,6 +185,7 @@ static void written_json(const struct mkfs_result *r, struct json_object *o)
 	add_u64(o, "meta_bytes", w->meta_bytes);
 	add_u64(o, "used_bytes", w->used_bytes);
 	add_u64(o, "raw_used_bytes", w->raw_used_bytes);
+	add_u64(o, "allocated_bytes", w->allocated_bytes);
 	add_number(o, "waste_percent", share(w->gap_bytes, w->used_bytes));
 	add_number(o, "saved_percent", saved_percent(r));
 }
@@ -272,13 +273,14 @@ static void print_fill(const struct mkfs_result *r)
 
 static void print_written(const struct mkfs_result *r)
 {
-	char text[32], raw[32];
+	char text[32], raw[32], strips[32];
 
 	if (r->opts->rootdir)
 		print_fill(r);
-	printf("%-12s%s before parity, %s with it", "used",
+	printf("%-12s%s before parity, %s with it, in strips of %s", "used",
 	       vfsr_size_text(r->write.used_bytes, text),
-	       vfsr_size_text(r->write.raw_used_bytes, raw));
+	       vfsr_size_text(r->write.raw_used_bytes, raw),
+	       vfsr_size_text(r->write.allocated_bytes, strips));
 	if (r->opts->rootdir)
 		printf("; %.1f %% saved, %.2f %% packing waste",
 		       saved_percent(r),

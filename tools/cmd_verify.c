@@ -12,7 +12,7 @@
 struct verify {
 	bool json, repair, force;
 	unsigned int threads;
-	struct json_object *lost;	/* list for JSON, NULL in text */
+	struct json_object *lost; /* list for JSON, NULL in text */
 };
 
 static void on_lost(void *ctx, const char *path, const char *what, u64 from,
@@ -50,9 +50,10 @@ static struct json_object *members(const struct vfsr_pool *p)
 		struct json_object *o = json_object_new_object();
 
 		add_u64(o, "member", m);
-		json_object_object_add(o, "path",
-				       json_object_new_string(p->dev[m] ?
-					       p->dev[m]->path : "missing"));
+		json_object_object_add(
+			o, "path",
+			json_object_new_string(p->dev[m] ? p->dev[m]->path :
+							   "missing"));
 		add_u64(o, "bad_sectors", h->bad_sectors);
 		add_u64(o, "healed_sectors", h->healed_sectors);
 		add_u64(o, "written_sectors", h->written_sectors);
@@ -69,22 +70,23 @@ static const char *verdict(const struct vfsr_scrub_stats *st)
 		return "lost";
 	if (st->lost || st->bad || st->roots_bad || st->trailers_bad)
 		return st->lost || st->bad > st->written ||
-		       st->roots_bad > st->roots_written || st->trailers_bad ?
-			       "damaged" : "repaired";
+				       st->roots_bad > st->roots_written ||
+				       st->trailers_bad ?
+			       "damaged" :
+			       "repaired";
 	return "clean";
 }
 
 static int report(struct verify *v, const struct vfsr_pool *p,
 		  const struct vfsr_scrub_stats *st)
 {
-	double rate = st->seconds > 0 ?
-			      (double)st->bytes / st->seconds / 1e6 : 0;
+	double rate = st->seconds > 0 ? (double)st->bytes / st->seconds / 1e6 :
+					0;
 	const char *word = verdict(st);
 	struct vfsr_doc d;
 
 	vfsr_doc_begin(&d, "verify");
-	json_object_object_add(d.root, "pool",
-			       json_object_new_string(p->name));
+	json_object_object_add(d.root, "pool", json_object_new_string(p->name));
 	json_object_object_add(d.root, "result", json_object_new_string(word));
 	add_u64(d.root, "grids", st->grids);
 	add_u64(d.root, "checked_bytes", st->bytes);
@@ -162,9 +164,9 @@ static int parse(struct verify *v, int argc, char **argv)
 		case 't':
 			v->threads = (unsigned int)strtoul(optarg, &end, 10);
 			if (!v->threads || *end)
-				return vfsr_cmd_usage(&vfsr_cmd_verify,
-						      "'%s' is no number of threads",
-						      optarg);
+				return vfsr_cmd_usage(
+					&vfsr_cmd_verify,
+					"'%s' is no number of threads", optarg);
 			break;
 		case 'h':
 			vfsr_cmd_help(&vfsr_cmd_verify, stdout);
@@ -176,8 +178,7 @@ static int parse(struct verify *v, int argc, char **argv)
 		}
 	}
 	if (optind == argc)
-		return vfsr_cmd_usage(&vfsr_cmd_verify,
-				      "no device was named");
+		return vfsr_cmd_usage(&vfsr_cmd_verify, "no device was named");
 	if (argc - optind > VFSR_MAX_MEMBERS)
 		return vfsr_cmd_usage(&vfsr_cmd_verify,
 				      "a pool has at most %d devices",
@@ -208,8 +209,7 @@ static int run(int argc, char **argv)
 	p->write_back = v.repair;
 	err = vfsr_scrub(p, &opts, &st);
 	if (err)
-		vfsr_error("verify of %s stopped: %s", p->name,
-			   strerror(-err));
+		vfsr_error("verify of %s stopped: %s", p->name, strerror(-err));
 	err = err ? VFSR_EXIT_FAILED : report(&v, p, &st);
 	json_object_put(v.lost);
 	vfsr_pool_close(p);
@@ -220,22 +220,22 @@ const struct vfsr_cmd vfsr_cmd_verify = {
 	.name = "verify",
 	.run = run,
 	.synopsis = "[--repair] DEVICE...",
-	.summary = "Check every sector, heal what parity covers, name what is lost",
-	.help =
-"Reads every grid once, in order, and checks each sector, record and table.\n"
-"Without --repair nothing is written.\n"
-"\n"
-"  -r, --repair     write healed sectors and roots back\n"
-"  -f, --force      go on although devices disagree about the latest state\n"
-"  -q, --quiet      no progress, no summary\n"
-"  -v, --verbose    print every finding\n"
-"      --threads N  instead of one per processor\n"
-"      --json       result as one JSON object\n"
-"  -h, --help       this text\n"
-"\n"
-"Exit status: 0 clean or all repaired, 1 could not run, 2 usage, 3 damage is\n"
-"left but no data is lost, 4 data is lost.\n"
-"\n"
-"Example:\n"
-"  vfsr verify --repair /dev/sdb /dev/sdc /dev/sdd\n",
+	.summary =
+		"Check every sector, heal what parity covers, name what is lost",
+	.help = "Reads every grid once, in order, and checks each sector, record and table.\n"
+		"Without --repair nothing is written.\n"
+		"\n"
+		"  -r, --repair     write healed sectors and roots back\n"
+		"  -f, --force      go on although devices disagree about the latest state\n"
+		"  -q, --quiet      no progress, no summary\n"
+		"  -v, --verbose    print every finding\n"
+		"      --threads N  instead of one per processor\n"
+		"      --json       result as one JSON object\n"
+		"  -h, --help       this text\n"
+		"\n"
+		"Exit status: 0 clean or all repaired, 1 could not run, 2 usage, 3 damage is\n"
+		"left but no data is lost, 4 data is lost.\n"
+		"\n"
+		"Example:\n"
+		"  vfsr verify --repair /dev/sdb /dev/sdc /dev/sdd\n",
 };

@@ -109,21 +109,24 @@ static const struct vfsr_bt_provider provider = {
 static void raw_node(struct store *s, struct fuzz_in *in)
 {
 	u32 bytes = fuzz_u16(in) % (VFSR_NODE_BYTES + 1), i;
-	u8 *exact = fuzz_alloc(bytes), *node = fuzz_alloc(VFSR_NODE_BYTES);
-	const struct vfsr_disk_node *head = (const void *)node;
+	u8 *exact = fuzz_alloc(bytes);
+	struct vfsr_disk_node head;
 	u64 id;
 
 	/* first alone and in its exact length, then for the tree */
 	fuzz_take(in, exact, bytes);
-	memset(node, 0, VFSR_NODE_BYTES);
-	memcpy(node, exact, bytes);
-	id = le64_to_cpu(head->id);
+	memset(&head, 0, sizeof(head));
+	memcpy(&head, exact, min_t(size_t, bytes, sizeof(head)));
+	id = le64_to_cpu(head.id);
 	if (bytes)
 		vfsr_node_ok(exact, bytes, id, 0, NULL);
-	free(exact);
 	i = id < ROOT_ID || id - ROOT_ID >= MAX_NODES ? 0 : (u32)(id - ROOT_ID);
-	free(s->node[i]);
-	s->node[i] = node;
+	if (!s->node[i])
+		s->node[i] = fuzz_alloc(VFSR_NODE_BYTES);
+	/* the store owns the node; NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
+	memset(s->node[i], 0, VFSR_NODE_BYTES);
+	memcpy(s->node[i], exact, bytes);
+	free(exact);
 }
 
 static void append_items(u8 *node, unsigned int level, struct fuzz_in *in)

@@ -64,6 +64,7 @@ class Comparison:
         self.ignore_xattrs = set(ignore_xattrs)
         self.top = top
         self.found = []
+        self.objects = 0
         self.links_a, self.links_b = {}, {}
 
     def note(self, rel, what):
@@ -80,6 +81,7 @@ class Comparison:
                 self.note(rel, 'missing (%s)' % e.strerror)
                 continue
             sa = os.lstat(pa)
+            self.objects += 1
             if rel or self.top:
                 self.compare_node(rel, pa, pb, sa, sb)
             if stat.S_ISDIR(sa.st_mode) and stat.S_ISDIR(sb.st_mode):
@@ -148,12 +150,16 @@ def main():
                    help='do not compare the two directories themselves')
     p.add_argument('--ignore-xattr', action='append', default=[])
     args = p.parse_args()
-    found = differences(args.original, args.copy, owners=not args.no_owners,
-                        times=not args.no_times, top=not args.no_top,
-                        ignore_xattrs=args.ignore_xattr)
+    comparison = Comparison(args.original, args.copy,
+                            owners=not args.no_owners,
+                            times=not args.no_times, top=not args.no_top,
+                            ignore_xattrs=args.ignore_xattr)
+    found = comparison.run()
     for rel, what in found:
         print('%s: %s' % (os.fsdecode(rel).encode('utf-8', 'backslashreplace')
                           .decode(), what))
+    if not found:
+        print('%d objects identical' % comparison.objects)
     return 1 if found else 0
 
 

@@ -11,6 +11,7 @@ import os
 import random
 import sys
 
+sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from diskformat import (BOOT, MAP, RING, SECTOR, SLOTS,  # noqa: E402
                         FormatError, Pool, counts)

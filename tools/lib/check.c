@@ -11,7 +11,10 @@ void vfsr_check_found(struct check *c, int dev, u64 grid, u64 ino,
 		      const struct vfsr_fault *f)
 {
 	struct vfsr_finding finding = {
-		.fault = *f, .dev = dev, .grid = grid, .ino = ino,
+		.fault = *f,
+		.dev = dev,
+		.grid = grid,
+		.ino = ino,
 	};
 
 	c->stats->findings++;
@@ -161,6 +164,7 @@ int vfsr_check(struct vfsr_pool *p, const struct vfsr_check_opts *opts,
 out:
 	free(c.id);
 	free(c.live);
+	free(c.places);
 	vfsr_ws_free(c.ws);
 	return err;
 }

@@ -5,7 +5,7 @@
  *
  * Nothing is written. Each finding is one struct vfsr_fault with a stable
  * reason; the caller's report function prints and counts it. Memory is
- * about 64 bytes per id in use.
+ * about 90 bytes per id in use.
  */
 #ifndef VFSR_LIB_CHECK_H
 #define VFSR_LIB_CHECK_H
@@ -17,7 +17,7 @@ struct vfsr_finding {
 	struct vfsr_fault fault;
 	int dev;
 	u64 grid;
-	u64 ino;	/* inode or other id */
+	u64 ino; /* inode or other id */
 };
 
 struct vfsr_check_opts {

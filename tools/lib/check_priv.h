@@ -5,30 +5,30 @@
 
 #include "lib/check.h"
 
-#define ID_CONFIRMED	0x01u	/* an entry of a stripe says the same */
-#define ID_REACHED	0x02u	/* something names it */
-#define ID_DIR		0x04u	/* an inode that is a directory */
-#define ID_READ		0x08u	/* an inode whose header could be read */
-#define ID_ROOTED	0x10u	/* its parents lead to the root */
-#define ID_WALKED	0x20u	/* on the way of the walk to the root */
+#define ID_CONFIRMED 0x01u /* an entry of a stripe says the same */
+#define ID_REACHED 0x02u /* something names it */
+#define ID_DIR 0x04u /* an inode that is a directory */
+#define ID_READ 0x08u /* an inode whose header could be read */
+#define ID_ROOTED 0x10u /* its parents lead to the root */
+#define ID_WALKED 0x20u /* on the way of the walk to the root */
 
 /* What is known of an id in use. */
 struct check_id {
 	u64 id;
 	u64 place;
 	u64 birth;
-	u64 parent;	/* inode: first directory that names it */
+	u64 parent; /* inode: first directory that names it */
 	u64 says_parent; /* inode: its own parent field */
-	u64 nlink;	/* inode: its own link count */
+	u64 nlink; /* inode: its own link count */
 	u32 crc;
 	u32 stored, logical;
-	u32 refs;	/* as the map says */
-	u32 seen;	/* references or names that were found */
+	u32 refs; /* as the map says */
+	u32 seen; /* references or names that were found */
 	u32 subdirs;
 	u8 kind, state;
-	u8 flags;	/* ID_* */
-	u8 says_type;	/* DT_* of the first name */
-	u8 type;	/* DT_* of the inode's mode */
+	u8 flags; /* ID_* */
+	u8 says_type; /* DT_* of the first name */
+	u8 type; /* DT_* of the inode's mode */
 };
 
 struct check {
@@ -36,12 +36,13 @@ struct check {
 	struct vfsr_ws *ws;
 	const struct vfsr_check_opts *opts;
 	struct vfsr_check_stats *stats;
-	struct check_id *id;	/* ascending by id */
+	struct check_id *id; /* ascending by id */
 	size_t nr, room;
-	u64 *live;		/* per grid, in the order of pool->grid */
+	u64 *live; /* per grid, in the order of pool->grid */
+	u64 *places; /* of all ids, ascending; made at first use */
 	u64 logical_bytes, stored_bytes;
-	bool map_damaged;	/* ids may be missing from @id */
-	u64 unread;		/* inodes and items that could not be looked into */
+	bool map_damaged; /* ids may be missing from @id */
+	u64 unread; /* inodes and items that could not be looked into */
 };
 
 /*

@@ -9,7 +9,7 @@
 #include "lib/check_priv.h"
 
 /* The head and the tail copy of something on one member. */
-#define NR_COPIES	2
+#define NR_COPIES 2
 
 static void check_ring(struct check *c, unsigned int m, struct vfsr_super *s,
 		       u8 *slot)
@@ -22,8 +22,8 @@ static void check_ring(struct check *c, unsigned int m, struct vfsr_super *s,
 	unsigned int i;
 
 	for (i = 0; i < NR_COPIES; i++) {
-		u64 pos = ring[i] + want->sequence % VFSR_RING_SLOTS *
-					    VFSR_SLOT_BYTES;
+		u64 pos = ring[i] +
+			  want->sequence % VFSR_RING_SLOTS * VFSR_SLOT_BYTES;
 		struct vfsr_fault f = { .reason = VFSR_REASON_NO_SUPER };
 
 		if (vfsr_dev_read(c->pool->dev[m], slot, VFSR_SLOT_BYTES,
@@ -49,17 +49,18 @@ static void check_ring(struct check *c, unsigned int m, struct vfsr_super *s,
 struct region {
 	struct check *c;
 	unsigned int member;
-	u64 sector;	/* first */
+	u64 sector; /* first */
 	u32 nr_table, nr_live, nr_index;
-	u8 *block;	/* 4 KiB */
-	u8 *index;	/* 4 KiB */
-	u32 *owner;	/* by strip: 1 + index in pool->grid, 0: free */
+	u8 *block; /* 4 KiB */
+	u8 *index; /* 4 KiB */
+	u32 *owner; /* by strip: 1 + index in pool->grid, 0: free */
 };
 
 static int read_block(struct region *r, u8 *block, u32 number, u32 in_kind,
 		      u8 kind, const struct vfsr_table_ref *ref)
 {
-	struct vfsr_table_head head = { .member = (u16)r->member, .kind = kind,
+	struct vfsr_table_head head = { .member = (u16)r->member,
+					.kind = kind,
 					.block = in_kind };
 	u64 pos = (r->sector + 2ull * number + ref->slot) * VFSR_SECTOR_BYTES;
 	struct vfsr_fault f = { .reason = VFSR_REASON_CRC };
@@ -92,11 +93,10 @@ static void check_strip(struct region *r, u32 number, const u8 *block, u32 i)
 	if (!s.grid)
 		return;
 	g = vfsr_pool_grid(r->c->pool, s.grid);
-	if (!g || s.column >= g->g.n ||
-	    g->device[s.column] != r->member || g->strip[s.column] != number ||
-	    s.policy.k != g->g.k || s.policy.m != g->g.m ||
-	    s.policy.r != g->g.r || s.layout != g->g.layout ||
-	    s.use != g->use || s.state != g->state)
+	if (!g || s.column >= g->g.n || g->device[s.column] != r->member ||
+	    g->strip[s.column] != number || s.policy.k != g->g.k ||
+	    s.policy.m != g->g.m || s.policy.r != g->g.r ||
+	    s.layout != g->g.layout || s.use != g->use || s.state != g->state)
 		vfsr_check_bad(r->c, VFSR_REASON_STRIP, (int)r->member, s.grid,
 			       0, number, s.column);
 }
@@ -157,7 +157,8 @@ static void check_region(struct region *r)
 			}
 			if (!read_block(r, r->block, r->nr_index + b, in_kind,
 					live ? VFSR_TABLE_LIVE :
-					       VFSR_TABLE_STRIPS, &ref))
+					       VFSR_TABLE_STRIPS,
+					&ref))
 				check_block(r, in_kind, live);
 		}
 	}
@@ -185,7 +186,9 @@ static int check_member(struct check *c, unsigned int m, struct vfsr_super *s,
 {
 	const struct vfsr_member *mem = &c->pool->super->member[m];
 	u64 sector[NR_COPIES] = { mem->table_sector, mem->tail_sector };
-	struct region r = { .c = c, .member = m, .block = blocks,
+	struct region r = { .c = c,
+			    .member = m,
+			    .block = blocks,
 			    .index = blocks + VFSR_SECTOR_BYTES };
 	unsigned int i;
 
@@ -202,8 +205,7 @@ static int check_member(struct check *c, unsigned int m, struct vfsr_super *s,
 	r.owner = map_owners(c, m);
 	if (!r.owner)
 		return -ENOMEM;
-	vfsr_table_counts(mem->nr_strips, &r.nr_table, &r.nr_live,
-			  &r.nr_index);
+	vfsr_table_counts(mem->nr_strips, &r.nr_table, &r.nr_live, &r.nr_index);
 	for (i = 0; i < NR_COPIES; i++) {
 		r.sector = sector[i];
 		check_region(&r);
@@ -238,10 +240,9 @@ out:
 static bool same_parity_crcs(const struct vfsr_trailer *t,
 			     const struct vfsr_grid *g)
 {
-	return !g->g.r ||
-	       (g->parity_crc &&
-		!memcmp(t->parity_crc, g->parity_crc,
-			g->g.n * g->g.r * sizeof(*t->parity_crc)));
+	return !g->g.r || (g->parity_crc &&
+			   !memcmp(t->parity_crc, g->parity_crc,
+				   g->g.n * g->g.r * sizeof(*t->parity_crc)));
 }
 
 /* Every present column of a sealed grid has its trailer, and they agree. */
@@ -266,7 +267,7 @@ static void check_trailers(struct check *c, struct vfsr_grid *g, u8 *sector,
 		pos = vfsr_strip_pos(c->pool, (u32)dev, g->strip[at.strip],
 				     at.sector);
 		if (pos < 0)
-			continue;	/* a missing device was reported */
+			continue; /* a missing device was reported */
 		if (vfsr_dev_read(c->pool->dev[dev], sector, VFSR_SECTOR_BYTES,
 				  (u64)pos) ||
 		    vfsr_trailer_decode(sector, c->pool->super->pool_uuid, t,
@@ -284,9 +285,8 @@ static void check_trailers(struct check *c, struct vfsr_grid *g, u8 *sector,
 			if (g->known >> i & 1 &&
 			    (t->device[i] != g->device[i] ||
 			     t->strip[i] != g->strip[i]))
-				vfsr_check_bad(c, VFSR_REASON_STRIP, dev,
-					       g->id, 0, t->strip[i],
-					       g->strip[i]);
+				vfsr_check_bad(c, VFSR_REASON_STRIP, dev, g->id,
+					       0, t->strip[i], g->strip[i]);
 	}
 }
 
@@ -309,7 +309,7 @@ static void check_entries(struct check *c, struct vfsr_grid *g,
 			continue;
 		id = vfsr_check_find(c, e.id);
 		if (!id || id->place != e.place)
-			continue;	/* moved or freed since */
+			continue; /* moved or freed since */
 		if (id->crc != e.crc || id->stored != e.stored ||
 		    id->logical != e.logical || id->kind != e.kind ||
 		    id->state != e.state || id->birth != e.birth)
@@ -322,16 +322,58 @@ static void check_entries(struct check *c, struct vfsr_grid *g,
 		vfsr_check_found(c, -1, g->id, 0, &f);
 }
 
+static int by_place(const void *a, const void *b)
+{
+	const u64 *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+/*
+ * Is there anything in use in linear sectors [@first, @end) of a grid? What was
+ * lost of an unfinished transaction, or of pages that were replaced, is no
+ * finding. Without memory for the answer: yes.
+ */
+static bool in_use(struct check *c, u64 grid, u32 first, u32 end)
+{
+	u64 from = vfsr_place_make(grid, first, 0), to;
+	size_t low = 0, high = c->nr, i;
+
+	if (check_is_partial(c))
+		return true;
+	if (!c->places && c->nr) {
+		c->places = malloc(c->nr * sizeof(*c->places));
+		if (!c->places)
+			return true;
+		for (i = 0; i < c->nr; i++)
+			c->places[i] = c->id[i].place;
+		qsort(c->places, c->nr, sizeof(*c->places), by_place);
+	}
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (c->places[mid] < from)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	to = from + ((u64)(end - first) << VFSR_SECTOR_SHIFT);
+	return low < c->nr && c->places[low] < to;
+}
+
 static void check_stripe(struct check *c, struct vfsr_grid *g,
 			 const struct vfsr_extent_rows *rows, u8 *buf)
 {
 	struct vfsr_stripe *st;
+	u32 first = rows->row * g->g.k, end = first + rows->depth * g->g.k;
 	const u8 *table;
 	int err;
 
 	c->stats->stripes++;
 	err = vfsr_stripe_get(c->pool, g, rows, c->ws, &st);
 	if (err) {
+		if (!in_use(c, g->id, first, end))
+			return;
 		vfsr_check_bad(c, VFSR_REASON_LOST, -1, g->id, 0, rows->row,
 			       (u64)-err);
 		return;
@@ -339,13 +381,12 @@ static void check_stripe(struct check *c, struct vfsr_grid *g,
 	if (st->ft.transaction > c->pool->super->transaction ||
 	    st->ft.serial >= c->pool->super->next_serial)
 		vfsr_check_bad(c, VFSR_REASON_ORDER, -1, g->id, 0,
-			       st->ft.transaction,
-			       c->pool->super->transaction);
+			       st->ft.transaction, c->pool->super->transaction);
 	err = vfsr_stripe_entries(c->pool, g, st, buf, c->ws, &table);
-	if (err)
+	if (err && in_use(c, g->id, first, end))
 		vfsr_check_bad(c, VFSR_REASON_LOST, -1, g->id, 0, rows->row,
 			       st->ft.entries_start);
-	else
+	if (!err)
 		check_entries(c, g, &st->ft, table);
 	vfsr_stripe_put(c->pool, st);
 }

@@ -14,15 +14,15 @@ struct walk {
 	struct check *c;
 	struct check_id *self;
 	struct vfsr_inode in;
-	u64 end;		/* file offset behind the last extent */
-	u64 data_bytes;		/* covered by extents and inline items */
+	u64 end; /* file offset behind the last extent */
+	u64 data_bytes; /* covered by extents and inline items */
 	u64 blocks;
 	u64 inline_bytes;
 	u64 names;
-	u64 last_hash;		/* key and name of the entry before */
+	u64 last_hash; /* key and name of the entry before */
 	u8 last_name[VFSR_NAME_MAX];
 	u32 last_bytes;
-	bool broken;		/* items or nodes were left out */
+	bool broken; /* items or nodes were left out */
 };
 
 static void bad(struct walk *w, enum vfsr_reason reason, u64 have, u64 want)
@@ -33,8 +33,8 @@ static void bad(struct walk *w, enum vfsr_reason reason, u64 have, u64 want)
 
 static void found(struct walk *w, const struct vfsr_fault *f)
 {
-	vfsr_check_found(w->c, -1, vfsr_place_grid(w->self->place),
-			 w->self->id, f);
+	vfsr_check_found(w->c, -1, vfsr_place_grid(w->self->place), w->self->id,
+			 f);
 }
 
 /* Something of the inode cannot be looked into: @f tells why. */
@@ -193,7 +193,7 @@ static void check_item(struct walk *w, const struct vfsr_item *item)
 	case VFSR_ITEM_DIRENT:
 		check_dirent(w, item);
 		break;
-	default:	/* reserved types: nothing writes them */
+	default: /* reserved types: nothing writes them */
 		bad(w, VFSR_REASON_ITEM, item->key.type, 0);
 		break;
 	}
@@ -277,8 +277,8 @@ static int check_tree(struct check *c, struct vfsr_tree *t,
 		return 0;
 	}
 	self->flags &= (u8)~ID_READ;
-	unread(w, err == -EUCLEAN && t->bt.fault.reason ?
-			  &t->bt.fault : vfsr_ws_fault(c->ws));
+	unread(w, err == -EUCLEAN && t->bt.fault.reason ? &t->bt.fault :
+							  vfsr_ws_fault(c->ws));
 	return 0;
 }
 
@@ -346,8 +346,9 @@ static void check_links(struct check *c, struct check_id *e)
 	}
 	find_root(c, e);
 	if (!(e->flags & ID_ROOTED) && !check_is_partial(c))
-		bad_id(c, e, e->flags & ID_DIR ? VFSR_REASON_LOOP :
-						 VFSR_REASON_UNREACHABLE,
+		bad_id(c, e,
+		       e->flags & ID_DIR ? VFSR_REASON_LOOP :
+					   VFSR_REASON_UNREACHABLE,
 		       e->parent, VFSR_ROOT_INO);
 	if (!(e->flags & ID_READ))
 		return;

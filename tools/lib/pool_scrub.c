@@ -25,8 +25,8 @@ struct pass {
 	struct vfsr_grid *g;
 	struct vfsr_ws *ws;
 	bool repair;
-	u32 *disk;	/* R masks: what is bad or missing on disk */
-	u32 left;	/* sectors that rows alone could not give */
+	u32 *disk; /* R masks: what is bad or missing on disk */
+	u32 left; /* sectors that rows alone could not give */
 	u64 sectors;
 };
 
@@ -48,14 +48,15 @@ static int scrub_run(struct pass *s, struct row_run *rr)
 
 static int scrub_stripe(struct pass *s, const struct vfsr_extent_rows *e)
 {
-	struct row_run rr = { .g = s->g, .e = *e, .row = e->row,
-			      .nr = e->depth };
+	struct row_run rr = {
+		.g = s->g, .e = *e, .row = e->row, .nr = e->depth
+	};
 	int err = vfsr_stripe_get(s->p, s->g, e, s->ws, &rr.s);
 	u32 i;
 
 	if (err == -ENOMEM)
 		return err;
-	if (err) {	/* without a footer nothing can be told */
+	if (err) { /* without a footer nothing can be told */
 		for (i = 0; i < e->depth; i++)
 			s->disk[e->row + i] = mask_all(s->g);
 		s->left += e->depth * s->g->g.n;
@@ -92,8 +93,9 @@ static int scrub_rows(struct pass *s)
 int vfsr_scrub_grid(struct vfsr_pool *p, struct vfsr_grid *g, bool repair,
 		    u32 *bad, u64 *sectors, struct vfsr_ws *ws)
 {
-	struct pass s = { .p = p, .g = g, .ws = ws, .repair = repair,
-			  .disk = bad };
+	struct pass s = {
+		.p = p, .g = g, .ws = ws, .repair = repair, .disk = bad
+	};
 	int err = vfsr_grid_load(p, g, ws);
 	u32 i;
 
@@ -101,7 +103,7 @@ int vfsr_scrub_grid(struct vfsr_pool *p, struct vfsr_grid *g, bool repair,
 	memset(bad, 0, g->g.rows * sizeof(*bad));
 	if (err == -ENOMEM)
 		return err;
-	if (err) {	/* neither trailers nor footers: all of it */
+	if (err) { /* neither trailers nor footers: all of it */
 		for (i = 0; i < g->g.data_rows; i++)
 			bad[i] = mask_all(g);
 		return (int)(g->g.data_rows * g->g.n);

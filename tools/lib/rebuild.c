@@ -72,8 +72,7 @@ static int note_stripe(struct rebuild *r, struct vfsr_grid *g,
 	st->commit = s->ft.flags & VFSR_FOOTER_COMMIT;
 	st->nr_stripes = s->ft.nr_stripes;
 	r->max_serial = max_t(u64, r->max_serial, s->ft.serial);
-	r->max_transaction = max_t(u64, r->max_transaction,
-				   s->ft.transaction);
+	r->max_transaction = max_t(u64, r->max_transaction, s->ft.transaction);
 	r->max_grid = max_t(u64, r->max_grid, g->id);
 	r->stats->stripes++;
 	return 0;
@@ -107,8 +106,10 @@ static const struct rebuild_stripe *choose_transaction(struct rebuild *r)
 		u64 count = 0;
 
 		mark = NULL;
-		for (j = i; j < r->nr_stripes && r->stripe[j].transaction ==
-			    r->stripe[i].transaction; j++) {
+		for (j = i;
+		     j < r->nr_stripes &&
+		     r->stripe[j].transaction == r->stripe[i].transaction;
+		     j++) {
 			count += j == i ||
 				 r->stripe[j].serial != r->stripe[j - 1].serial;
 			if (r->stripe[j].commit)
@@ -116,18 +117,17 @@ static const struct rebuild_stripe *choose_transaction(struct rebuild *r)
 		}
 		if (!mark)
 			continue;
-		if (count >= mark->nr_stripes ||
-		    mark->transaction <= base) {
+		if (count >= mark->nr_stripes || mark->transaction <= base) {
 			found = mark;
 			break;
 		}
 		if (!found)
-			found = mark;	/* better than nothing, see below */
+			found = mark; /* better than nothing, see below */
 	}
 	if (found && i >= r->nr_stripes)
-		vfsr_warn("pool %s: stripes of transaction %llu are missing; going on with what is there",
-			  r->pool->name,
-			  (unsigned long long)found->transaction);
+		vfsr_warn(
+			"pool %s: stripes of transaction %llu are missing; going on with what is there",
+			r->pool->name, (unsigned long long)found->transaction);
 	return found;
 }
 
@@ -157,17 +157,17 @@ static int read_mark(struct rebuild *r, const struct rebuild_stripe *mark,
 	if (err)
 		goto out;
 	err = -ENOENT;
-	vfsr_entries_init(&walk, table, st->ft.entries_bytes,
-			  st->ft.nr_entries, g->g.k, st->ft.row, st->ft.depth,
+	vfsr_entries_init(&walk, table, st->ft.entries_bytes, st->ft.nr_entries,
+			  g->g.k, st->ft.row, st->ft.depth,
 			  st->ft.entries_start, st->ft.transaction, g->id);
 	while (err == -ENOENT && vfsr_entries_next(&walk, &c, &f) == 1) {
 		if (c.kind != VFSR_KIND_COMMIT)
 			continue;
 		err = vfsr_pool_read(r->pool, &c, record, NULL, r->ws);
 		if (!err)
-			err = vfsr_super_decode(record, min_t(u32, c.logical,
-							VFSR_SLOT_BYTES),
-						s, &f);
+			err = vfsr_super_decode(
+				record, min_t(u32, c.logical, VFSR_SLOT_BYTES),
+				s, &f);
 		if (!err && memcmp(s->pool_uuid, r->pool->super->pool_uuid,
 				   VFSR_UUID_BYTES))
 			err = -EUCLEAN;
@@ -200,8 +200,9 @@ static int first_record(const struct rebuild_scan *scan, struct vfsr_super *s)
 			continue;
 		if (vfsr_device_layout(scan->dev[i]->bytes, scan->strip_shift,
 				       &l)) {
-			vfsr_error("%s: too small to hold even one strip of its pool; give the whole device",
-				   scan->dev[i]->path);
+			vfsr_error(
+				"%s: too small to hold even one strip of its pool; give the whole device",
+				scan->dev[i]->path);
 			return -EINVAL;
 		}
 		m->bytes = scan->dev[i]->bytes & ~(u64)(VFSR_BOOT_BYTES - 1);
@@ -244,12 +245,14 @@ static void adopt_spares(struct rebuild *r, struct rebuild_scan *scan,
 			    !r->pool->dev[m] && s->member[m].bytes == bytes)
 				break;
 		if (m == s->nr_members) {
-			vfsr_warn("%s: no label of the pool on it, and no member of its size is missing; left out, check the name",
-				  d->path);
+			vfsr_warn(
+				"%s: no label of the pool on it, and no member of its size is missing; left out, check the name",
+				d->path);
 			continue;
 		}
-		vfsr_info("%s: taken as member %u, by its size; nothing was stored on it",
-			  d->path, m);
+		vfsr_info(
+			"%s: taken as member %u, by its size; nothing was stored on it",
+			d->path, m);
 		r->pool->dev[m] = d;
 		scan->dev[m] = d;
 		scan->spare[i] = NULL;
@@ -265,10 +268,10 @@ static void next_record(struct rebuild *r, const struct rebuild_scan *scan,
 	s->epoch = max_t(u64, s->epoch, scan->epoch) + 1;
 	s->next_grid = max_t(u64, s->next_grid, r->max_grid + 1);
 	s->next_serial = max_t(u64, s->next_serial, r->max_serial + 1);
-	s->next_transaction = max_t(u64, s->next_transaction,
-				    r->max_transaction + 1);
+	s->next_transaction =
+		max_t(u64, s->next_transaction, r->max_transaction + 1);
 	s->next_id = max_t(u64, s->next_id, r->max_id + 1);
-	s->nr_open = 0;		/* every grid has been taken as sealed */
+	s->nr_open = 0; /* every grid has been taken as sealed */
 	s->nr_inodes = r->nr_inodes;
 	s->logical_bytes = r->logical_bytes;
 	s->committed = commit_time();
@@ -284,8 +287,8 @@ static int make_tables(struct rebuild *r, const struct vfsr_super *s,
 	u32 i, col;
 
 	for (i = 0; i < s->nr_members; i++) {
-		strips[i] = calloc(s->member[i].nr_strips + 1u,
-				   sizeof(**strips));
+		strips[i] =
+			calloc(s->member[i].nr_strips + 1u, sizeof(**strips));
 		live[i] = calloc(s->member[i].nr_strips + 1u, sizeof(**live));
 		if (!strips[i] || !live[i])
 			return -ENOMEM;
@@ -304,8 +307,8 @@ static int make_tables(struct rebuild *r, const struct vfsr_super *s,
 			st = &strips[g->device[col]][g->strip[col]];
 			st->grid = g->id;
 			st->transaction = r->transaction;
-			st->policy = (struct vfsr_policy){ g->g.k, g->g.m,
-							   g->g.r };
+			st->policy =
+				(struct vfsr_policy){ g->g.k, g->g.m, g->g.r };
 			st->column = (u8)col;
 			st->state = VFSR_STRIP_SEALED;
 			st->layout = g->g.layout;
@@ -331,8 +334,9 @@ static int write_map(struct rebuild *r, struct vfsr_super *s)
 	if (!err)
 		err = vfsr_writer_commit(w, &stats);
 	if (err == -ENOSPC)
-		vfsr_error("pool %s: no free strips for the new map; attach missing devices",
-			   r->pool->name);
+		vfsr_error(
+			"pool %s: no free strips for the new map; attach missing devices",
+			r->pool->name);
 	else if (err)
 		vfsr_error("pool %s: the new map could not be written: %s",
 			   r->pool->name, strerror(-err));
@@ -355,19 +359,22 @@ static int find_state(struct rebuild *r, struct vfsr_super *s)
 	r->stats->grids = r->pool->nr_grids;
 	mark = choose_transaction(r);
 	if (!mark) {
-		vfsr_error("pool %s: no stripe has a commit mark; attach missing devices and try again",
-			   r->pool->name);
+		vfsr_error(
+			"pool %s: no stripe has a commit mark; attach missing devices and try again",
+			r->pool->name);
 		return -ENOENT;
 	}
 	r->transaction = mark->transaction;
 	r->stats->transaction = mark->transaction;
 	err = read_mark(r, mark, s);
 	if (err) {
-		vfsr_error("pool %s: the commit mark of transaction %llu cannot be read; attach missing devices and try again",
-			   r->pool->name,
-			   (unsigned long long)mark->transaction);
+		vfsr_error(
+			"pool %s: the commit mark of transaction %llu cannot be read; attach missing devices and try again",
+			r->pool->name, (unsigned long long)mark->transaction);
 		return err;
 	}
+	/* the second pass meets the same lost stripes again */
+	r->stats->lost = 0;
 	/* from here on names and members are those of the mark */
 	*r->pool->super = *s;
 	r->pool->lookup = rebuild_lookup;

@@ -15,12 +15,12 @@
 #include "lib/pool.h"
 
 struct vfsr_rebuild_stats {
-	u64 labels;		/* footers and trailers found */
+	u64 labels; /* footers and trailers found */
 	u64 grids, stripes;
-	u64 transaction;	/* whose state was rebuilt */
-	u64 ids;		/* in the new map */
-	u64 dropped;		/* ids that nothing reaches */
-	u64 lost;		/* nodes and stripes that could not be read */
+	u64 transaction; /* whose state was rebuilt */
+	u64 ids; /* in the new map */
+	u64 dropped; /* ids that nothing reaches */
+	u64 lost; /* nodes and stripes that could not be read */
 	u64 inodes;
 };
 

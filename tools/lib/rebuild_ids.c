@@ -16,8 +16,8 @@ static int add_chunk(struct rebuild_ids *ids, const struct vfsr_chunk *c)
 {
 	if (ids->nr == ids->room) {
 		size_t room = ids->room ? ids->room * 2 : 4096;
-		struct vfsr_chunk *more = realloc(ids->chunk,
-						  room * sizeof(*more));
+		struct vfsr_chunk *more =
+			realloc(ids->chunk, room * sizeof(*more));
 
 		if (!more)
 			return -ENOMEM;
@@ -113,7 +113,8 @@ static struct vfsr_chunk *find(struct rebuild *r, u64 id)
 			high = mid;
 	}
 	return low < r->ids.nr && r->ids.chunk[low].id == id ?
-		       &r->ids.chunk[low] : NULL;
+		       &r->ids.chunk[low] :
+		       NULL;
 }
 
 int rebuild_lookup(void *ctx, u64 id, struct vfsr_chunk *c)
@@ -154,8 +155,10 @@ static bool reach(struct rebuild *r, u64 id, u8 kind)
 	struct vfsr_chunk *c = find(r, id);
 	bool first;
 
-	if (!c || c->kind != kind)
+	if (!c || c->kind != kind) {
+		r->stats->lost++;
 		return false;
+	}
 	first = !r->ids.reached[c - r->ids.chunk];
 	r->ids.reached[c - r->ids.chunk] = 1;
 	if (kind == VFSR_KIND_DATA || first)
@@ -175,8 +178,8 @@ static int reach_item(struct rebuild *r, struct todo *t,
 		r->logical_bytes += item->bytes;
 		break;
 	case VFSR_ITEM_EXTENT:
-		if (vfsr_extent_decode(item->value, item->bytes,
-				       item->key.key, &e, NULL))
+		if (vfsr_extent_decode(item->value, item->bytes, item->key.key,
+				       &e, NULL))
 			break;
 		r->logical_bytes += e.bytes;
 		if (e.chunk)
@@ -212,11 +215,13 @@ static int reach_nodes(struct rebuild *r, u64 ino)
 			break;
 		if (err) {
 			r->stats->lost++;
+			r->unread++;
 			err = 0;
 			continue;
 		}
 		for (i = 0; vfsr_node_level(node) && !err &&
-			    i < vfsr_node_nr_items(node); i++) {
+			    i < vfsr_node_nr_items(node);
+		     i++) {
 			u64 child = vfsr_node_child(node, i);
 
 			if (reach(r, child, VFSR_KIND_NODE) &&
@@ -241,6 +246,7 @@ static int reach_inode(struct rebuild *r, struct vfsr_iter *it, struct todo *t,
 		return err;
 	if (err) {
 		r->stats->lost++;
+		r->unread++;
 		return 0;
 	}
 	r->nr_inodes++;
@@ -256,7 +262,7 @@ static int reach_inode(struct rebuild *r, struct vfsr_iter *it, struct todo *t,
 		if (err == -ENOMEM)
 			return err;
 		if (err)
-			continue;	/* counted by reach_nodes() */
+			continue; /* counted by reach_nodes() */
 		err = reach_item(r, t, &item);
 		if (err)
 			return err;
@@ -267,14 +273,17 @@ static int reach_inode(struct rebuild *r, struct vfsr_iter *it, struct todo *t,
 	return 0;
 }
 
-/* Keep what was reached; with losses on the way, keep everything. */
+/*
+ * Keep what was reached. Where the walk could not look below a node, what is not
+ * reached may be all that is left of it: then keep everything.
+ */
 static void drop_rest(struct rebuild *r)
 {
 	struct rebuild_ids *ids = &r->ids;
 	size_t i, out = 0;
 
 	for (i = 0; i < ids->nr; i++) {
-		if (!ids->reached[i] && !r->stats->lost) {
+		if (!ids->reached[i] && !r->unread) {
 			r->stats->dropped++;
 			continue;
 		}
@@ -296,11 +305,12 @@ int rebuild_reach(struct rebuild *r)
 
 	vfsr_iter_init(&it, r->pool, r->ws);
 	for (i = 0; i < ARRAY_SIZE(roots) && !err; i++)
-		if (reach(r, roots[i], VFSR_KIND_INODE))
+		if (find(r, roots[i]) && reach(r, roots[i], VFSR_KIND_INODE))
 			err = push(&t, roots[i]);
 	if (!err && !t.nr) {
-		vfsr_error("pool %s: the root directory was not found in any stripe; attach missing devices and try again",
-			   r->pool->name);
+		vfsr_error(
+			"pool %s: the root directory was not found in any stripe; attach missing devices and try again",
+			r->pool->name);
 		err = -ENOENT;
 	}
 	while (t.nr && !err)

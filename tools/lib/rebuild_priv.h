@@ -9,10 +9,10 @@
 struct rebuild_scan {
 	u8 pool_uuid[VFSR_UUID_BYTES];
 	unsigned int strip_shift;
-	u64 epoch;		/* greatest in any label */
-	struct vfsr_dev *dev[VFSR_MAX_MEMBERS];	/* by member */
-	u64 strip_sector[VFSR_MAX_MEMBERS];	/* of strip 0 */
-	unsigned int nr_members;	/* greatest member named, plus 1 */
+	u64 epoch; /* greatest in any label */
+	struct vfsr_dev *dev[VFSR_MAX_MEMBERS]; /* by member */
+	u64 strip_sector[VFSR_MAX_MEMBERS]; /* of strip 0 */
+	unsigned int nr_members; /* greatest member named, plus 1 */
 	u64 labels;
 	struct vfsr_dev *spare[VFSR_MAX_MEMBERS]; /* without any label */
 	unsigned int nr_spare;
@@ -29,8 +29,8 @@ void rebuild_scan_release(struct rebuild_scan *scan);
 
 /* All ids that entries of stripes name. */
 struct rebuild_ids {
-	struct vfsr_chunk *chunk;	/* ascending by id once sorted */
-	u8 *reached;		/* a byte per chunk */
+	struct vfsr_chunk *chunk; /* ascending by id once sorted */
+	u8 *reached; /* a byte per chunk */
 	size_t nr, room;
 };
 
@@ -39,7 +39,7 @@ struct rebuild_stripe {
 	u64 transaction, base, serial;
 	u64 grid;
 	u32 row;
-	u32 nr_stripes;		/* of the transaction, if it is its last */
+	u32 nr_stripes; /* of the transaction, if it is its last */
 	bool commit;
 };
 
@@ -50,9 +50,10 @@ struct rebuild {
 	struct rebuild_stripe *stripe;
 	size_t nr_stripes, room_stripes;
 	struct rebuild_ids ids;
-	u64 transaction;	/* C: the newest that is whole */
+	u64 transaction; /* C: the newest that is whole */
 	u64 max_id, max_grid, max_serial, max_transaction;
 	u64 nr_inodes, logical_bytes;
+	u64 unread; /* nodes that the walk could not look below */
 };
 
 /* Visit every stripe of every grid of r->pool. */

@@ -14,13 +14,13 @@
 #include "lib/out.h"
 #include "lib/rebuild_priv.h"
 
-#define SCAN_BYTES	(4u << 20)
-#define MAX_ORIGINS	512u	/* candidates kept per device */
-#define LAYOUT_BONUS	4u	/* votes for where mkfs would have put it */
+#define SCAN_BYTES (4u << 20)
+#define MAX_ORIGINS 512u /* candidates kept per device */
+#define LAYOUT_BONUS 4u /* votes for where mkfs would have put it */
 
 struct origin {
 	u8 uuid[VFSR_UUID_BYTES];
-	u64 first_sector;	/* of strip 0 */
+	u64 first_sector; /* of strip 0 */
 	u64 votes;
 	u8 member;
 	u8 strip_shift;
@@ -103,8 +103,8 @@ static void look_at(struct scanned *s, const u8 *sector, u64 pos)
 		rows.depth = ft.depth;
 		s->labels++;
 		s->epoch = max_t(u64, s->epoch, ft.epoch);
-		vote(s, ft.pool_uuid, &g, &rows, ft.device, ft.strip, 0,
-		     ft.row, pos);
+		vote(s, ft.pool_uuid, &g, &rows, ft.device, ft.strip, 0, ft.row,
+		     pos);
 		if (g.k > 1 || ft.depth > 1)
 			vote(s, ft.pool_uuid, &g, &rows, ft.device, ft.strip,
 			     g.k - 1u, ft.row + ft.depth - 1, pos);
@@ -182,8 +182,8 @@ static const struct origin *choose_pool(struct scanned *s, unsigned int nr)
 
 /* What the labels of a device say about the member it is. */
 struct verdict {
-	const struct origin *best;	/* NULL: no label of the pool */
-	bool tied;			/* another member has as many votes */
+	const struct origin *best; /* NULL: no label of the pool */
+	bool tied; /* another member has as many votes */
 };
 
 static bool is_candidate(const struct rebuild_scan *out, const struct origin *o)
@@ -217,15 +217,14 @@ static int place(struct scanned *s, const struct origin *o,
 		 struct rebuild_scan *out)
 {
 	if (out->dev[o->member]) {
-		vfsr_error("%s: is member %u, and so is %s; name only one of them",
-			   s->dev->path, o->member,
-			   out->dev[o->member]->path);
+		vfsr_error(
+			"%s: is member %u, and so is %s; name only one of them",
+			s->dev->path, o->member, out->dev[o->member]->path);
 		return -EEXIST;
 	}
 	out->dev[o->member] = s->dev;
 	out->strip_sector[o->member] = o->first_sector;
-	out->nr_members = max_t(unsigned int, out->nr_members,
-				o->member + 1u);
+	out->nr_members = max_t(unsigned int, out->nr_members, o->member + 1u);
 	s->dev = NULL;
 	return 0;
 }
@@ -256,8 +255,9 @@ static int place_all(struct scanned *s, unsigned int nr,
 		if (v.best) {
 			err = place(&s[i], v.best, out);
 		} else if (s[i].labels) {
-			vfsr_error("%s: has labels of another pool only; leave it out",
-				   s[i].dev->path);
+			vfsr_error(
+				"%s: has labels of another pool only; leave it out",
+				s[i].dev->path);
 			err = -EINVAL;
 		} else {
 			out->spare[out->nr_spare++] = s[i].dev;
@@ -291,8 +291,9 @@ static int scan_all(struct scanned *s, unsigned int nr,
 	free(buf);
 	best = choose_pool(s, nr);
 	if (!best) {
-		vfsr_error("no label of any pool was found on %s%s; check the device names",
-			   s[0].dev->path, nr > 1 ? " and the others" : "");
+		vfsr_error(
+			"no label of any pool was found on %s%s; check the device names",
+			s[0].dev->path, nr > 1 ? " and the others" : "");
 		return -ENOENT;
 	}
 	memcpy(out->pool_uuid, best->uuid, VFSR_UUID_BYTES);

@@ -11,8 +11,8 @@
 #include "lib/out.h"
 #include "lib/scrub.h"
 
-#define MAX_THREADS	64u
-#define MAX_ROWS	(1u << (VFSR_MAX_STRIP_SHIFT - VFSR_SECTOR_SHIFT))
+#define MAX_THREADS 64u
+#define MAX_ROWS (1u << (VFSR_MAX_STRIP_SHIFT - VFSR_SECTOR_SHIFT))
 
 struct scrub {
 	struct vfsr_pool *pool;
@@ -20,7 +20,7 @@ struct scrub {
 	struct vfsr_scrub_stats *stats;
 	pthread_mutex_t lock;
 	/* under lock */
-	u32 next;		/* grid to hand out */
+	u32 next; /* grid to hand out */
 	int error;
 	struct vfsr_lost_run *run;
 	size_t nr, room;
@@ -55,7 +55,7 @@ static int collect(struct scrub *s, struct vfsr_grid *g, const u32 *bad)
 	u32 row, sector, nr;
 	int err = 0;
 
-	if (g->load_error)	/* no starts: everything that it could hold */
+	if (g->load_error) /* no starts: everything that it could hold */
 		for (sector = 0; sector < g->g.data_sectors && !err; sector++)
 			err = add_run(s, g->id, sector);
 	for (row = 0; row < g->rows_used && !g->load_error && !err;
@@ -65,7 +65,8 @@ static int collect(struct scrub *s, struct vfsr_grid *g, const u32 *bad)
 		nr = e.depth * g->g.k;
 		for (sector = 0; sector < nr && !err; sector++)
 			if (bad[e.row + sector % e.depth] >>
-				    (sector / e.depth) & 1)
+				    (sector / e.depth) &
+			    1)
 				err = add_run(s, g->id,
 					      e.row * g->g.k + sector);
 	}
@@ -100,8 +101,9 @@ static void *scrub_thread(void *arg)
 		if (left)
 			s->error = collect(s, g, bad);
 		if (s->opts->progress)
-			vfsr_progress_set(&s->progress, s->stats->sectors *
-						VFSR_SECTOR_BYTES);
+			vfsr_progress_set(&s->progress,
+					  s->stats->sectors *
+						  VFSR_SECTOR_BYTES);
 	}
 	pthread_mutex_unlock(&s->lock);
 	free(bad);
@@ -162,8 +164,8 @@ int vfsr_scrub(struct vfsr_pool *p, const struct vfsr_scrub_opts *opts,
 
 	memset(stats, 0, sizeof(*stats));
 	pthread_mutex_init(&s.lock, NULL);
-	vfsr_progress_begin(&s.progress, opts->repair ? "repairing" :
-							"verifying",
+	vfsr_progress_begin(&s.progress,
+			    opts->repair ? "repairing" : "verifying",
 			    expected(p));
 	err = run_threads(&s);
 	vfsr_progress_end(&s.progress);

@@ -10,8 +10,8 @@
 #include "lib/pool.h"
 
 struct vfsr_scrub_opts {
-	bool repair;		/* write healed sectors back */
-	unsigned int threads;	/* 0: one per processor */
+	bool repair; /* write healed sectors back */
+	unsigned int threads; /* 0: one per processor */
 	bool progress;
 	/* A file, or part of one, that cannot be given back; @path may be
 	 * freed after the call. @what: "bytes", "inode", "names", "attributes". */
@@ -21,21 +21,23 @@ struct vfsr_scrub_opts {
 };
 
 struct vfsr_scrub_stats {
-	u64 grids, sectors, bytes;	/* read and checked */
-	u64 bad, healed, written;	/* sectors, all members together */
-	u64 lost;			/* sectors of stripes that stay bad, in use
+	u64 grids, sectors, bytes; /* read and checked */
+	u64 bad, healed, written; /* sectors, all members together */
+	u64 lost; /* sectors of stripes that stay bad, in use
 					 * or not */
-	u64 roots_bad, roots_written;	/* copies of records and tables */
-	u64 trailers_bad;		/* that stay bad */
-	u64 lost_chunks;		/* in use, and cannot be read */
+	u64 roots_bad, roots_written; /* copies of records and tables */
+	u64 trailers_bad; /* that stay bad */
+	u64 lost_chunks; /* in use, and cannot be read */
 	u64 lost_files;
-	bool lost_map;			/* part of the map: files below unknown */
+	bool lost_map; /* part of the map: files below unknown */
 	double seconds;
 };
 
 /**
  * vfsr_scrub - check and repair a pool
  * @p: pool, opened for writing if @opts->repair
+ * @opts: what to do, and who hears of losses
+ * @stats: out
  *
  * Return: 0 if the scrub could be done, whatever it found; a negative errno
  * (-ENOMEM) if not.
@@ -46,14 +48,18 @@ int vfsr_scrub(struct vfsr_pool *p, const struct vfsr_scrub_opts *opts,
 /* A run of data sectors that is lost. */
 struct vfsr_lost_run {
 	u64 grid;
-	u32 sector;	/* linear data sector of the grid */
+	u32 sector; /* linear data sector of the grid */
 	u32 nr;
 };
 
 /**
  * vfsr_scrub_grid - check one grid, heal what can be healed
+ * @p: pool
+ * @g: grid
+ * @repair: write healed sectors back
  * @bad: R masks, out: columns that stay bad
  * @sectors: out: sectors that were read and checked
+ * @ws: the calling thread's buffers
  *
  * Return: number of sectors that stay bad, or a negative errno.
  */

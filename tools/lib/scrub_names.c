@@ -24,9 +24,9 @@ struct names {
 	struct vfsr_ws *ws;
 	const struct vfsr_lost_run *run;
 	size_t nr_runs;
-	struct hurt *hurt;	/* ascending by id */
+	struct hurt *hurt; /* ascending by id */
 	size_t nr, room;
-	u64 *inode;		/* all inodes */
+	u64 *inode; /* all inodes */
 	size_t nr_inodes, room_inodes;
 	const struct vfsr_scrub_opts *opts;
 	struct vfsr_scrub_stats *stats;
@@ -193,7 +193,8 @@ static void look_at_item(struct loss *l, const struct vfsr_item *item)
 
 	if (item->key.type == VFSR_ITEM_EXTENT &&
 	    !vfsr_extent_decode(item->value, item->bytes, item->key.key, &e,
-				NULL) && e.chunk) {
+				NULL) &&
+	    e.chunk) {
 		h = find_hurt(l->n, e.chunk);
 		if (h)
 			hurt_extent(l, item->key.key << VFSR_SECTOR_SHIFT, &e,
@@ -233,8 +234,10 @@ static int look_at_inode(struct names *n, struct vfsr_iter *it, u64 ino)
 			tell(&l, "bytes", from,
 			     in.size > from ? in.size - from : 0);
 		} else {
-			tell(&l, it->lost.type == VFSR_ITEM_DIRENT ?
-					 "names" : "attributes", 0, 0);
+			tell(&l,
+			     it->lost.type == VFSR_ITEM_DIRENT ? "names" :
+								 "attributes",
+			     0, 0);
 		}
 	}
 	flush_range(&l);
@@ -250,7 +253,10 @@ int vfsr_scrub_names(struct vfsr_pool *p, const struct vfsr_lost_run *run,
 		     size_t nr, const struct vfsr_scrub_opts *opts,
 		     struct vfsr_scrub_stats *stats)
 {
-	struct names n = { .pool = p, .run = run, .nr_runs = nr, .opts = opts,
+	struct names n = { .pool = p,
+			   .run = run,
+			   .nr_runs = nr,
+			   .opts = opts,
 			   .stats = stats };
 	struct vfsr_iter it;
 	size_t i;

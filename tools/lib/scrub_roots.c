@@ -10,13 +10,13 @@
 #include "lib/out.h"
 #include "lib/scrub.h"
 
-#define NR_COPIES	2
+#define NR_COPIES 2
 
 struct roots {
 	struct vfsr_pool *pool;
 	bool repair;
 	struct vfsr_scrub_stats *stats;
-	u8 *slot;	/* a record */
+	u8 *slot; /* a record */
 	u8 *block[NR_COPIES];
 	struct vfsr_super *tmp;
 };
@@ -38,8 +38,9 @@ static int put(struct roots *r, unsigned int m, const void *buf, size_t len,
 
 	if (err)
 		vfsr_error("%s: cannot write at byte %llu: %s; replace the "
-			   "device", r->pool->dev[m]->path,
-			   (unsigned long long)pos, strerror(-err));
+			   "device",
+			   r->pool->dev[m]->path, (unsigned long long)pos,
+			   strerror(-err));
 	else
 		r->stats->roots_written++;
 	return err;
@@ -62,11 +63,9 @@ static void scrub_rings(struct roots *r, unsigned int m)
 		if (!vfsr_dev_read(r->pool->dev[m], r->slot, VFSR_SLOT_BYTES,
 				   pos[i]) &&
 		    !vfsr_super_decode(r->slot, VFSR_SLOT_BYTES, r->tmp, &f) &&
-		    !memcmp(r->tmp->pool_uuid, s->pool_uuid,
-			    VFSR_UUID_BYTES) &&
+		    !memcmp(r->tmp->pool_uuid, s->pool_uuid, VFSR_UUID_BYTES) &&
 		    r->tmp->epoch == s->epoch &&
-		    r->tmp->sequence == s->sequence &&
-		    r->tmp->this_member == m)
+		    r->tmp->sequence == s->sequence && r->tmp->this_member == m)
 			continue;
 		note_bad(r, m, VFSR_REASON_NO_SUPER, pos[i]);
 		if (!r->repair)
@@ -90,7 +89,8 @@ static int scrub_block(struct roots *r, unsigned int m, u32 number, u32 in_kind,
 	unsigned int i;
 
 	for (i = 0; i < NR_COPIES; i++) {
-		struct vfsr_table_head head = { .member = (u16)m, .kind = kind,
+		struct vfsr_table_head head = { .member = (u16)m,
+						.kind = kind,
 						.block = in_kind };
 		u64 pos = (base[i] + 2ull * number + ref->slot) *
 			  VFSR_SECTOR_BYTES;
@@ -164,7 +164,8 @@ int vfsr_scrub_roots(struct vfsr_pool *p, bool repair,
 		scrub_tables(&r, m, index);
 		if (repair && vfsr_dev_sync(p->dev[m]))
 			vfsr_error("%s: flush failed; what was repaired may "
-				   "not last", p->dev[m]->path);
+				   "not last",
+				   p->dev[m]->path);
 	}
 out:
 	free(index);

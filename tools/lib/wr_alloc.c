@@ -213,6 +213,7 @@ int wr_grid_new(struct vfsr_writer *w, unsigned int use, struct wr_grid **out)
 	mark_strips(w, grid);
 	w->s->next_grid++;
 	w->stats.grids++;
+	w->stats.raw_used_bytes += tail_bytes;
 	*out = grid;
 	return 0;
 fail:

@@ -442,7 +442,7 @@ static int commit(struct vfsr_writer *w, struct region *region)
 }
 
 /* Strips of grids in use, and what lies before and behind the strips. */
-static u64 raw_used(const struct vfsr_writer *w)
+static u64 allocated(const struct vfsr_writer *w)
 {
 	u64 bytes = 0;
 	unsigned int i;
@@ -487,7 +487,7 @@ int vfsr_writer_commit(struct vfsr_writer *w, struct vfsr_write_stats *stats)
 		w->s->member[i].ack_epoch = w->s->epoch;
 		w->s->member[i].ack_sequence = w->s->sequence;
 	}
-	w->stats.raw_used_bytes = raw_used(w);
+	w->stats.allocated_bytes = allocated(w);
 	*stats = w->stats;
 	/* a further transaction is another writer's business */
 	w->error = -EALREADY;

@@ -190,6 +190,8 @@ static void count_stripe(struct vfsr_writer *w, const struct vfsr_footer *ft,
 
 	w->stats.stripes++;
 	w->stats.used_bytes += area;
+	w->stats.raw_used_bytes += area / ft->policy.k *
+				   (ft->policy.k + ft->policy.m);
 	w->stats.footer_bytes += footer;
 	w->stats.gap_bytes += area - footer - stored_bytes;
 	if (ft->use == VFSR_USE_META)

@@ -143,7 +143,9 @@ struct vfsr_write_stats {
 	u64 footer_bytes;	/* footer sectors and entry tables */
 	u64 used_bytes;		/* before parity: data sectors of stripes,
 				 * footers included */
-	u64 raw_used_bytes;	/* with parity: whole strips of grids in use,
+	u64 raw_used_bytes;	/* with parity: all sectors of stripes, column
+				 * parity, trailers */
+	u64 allocated_bytes;	/* whole strips of grids in use, open ends too,
 				 * and head and tail regions */
 	u64 meta_bytes;		/* of used_bytes, in metadata grids */
 };

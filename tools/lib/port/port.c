@@ -25,12 +25,12 @@ struct port_ws {
 
 /*
  * Library levels by measurement on 128 KiB pieces of sources, documents and
- * programs: 1 is 1.5 to 2.4 times as fast as zlib's 1 and 2 to 10 % smaller; 10
- * is 3 to 5 % smaller than zlib's 9 at 6 to 10 MB/s. 12 gains 0.3 % more, 3 % on
- * very regular text, for about half of the speed. ISA-L's compressor is faster
+ * programs: 1 is 1.5 to 2.4 times as fast as zlib's 1 and 2 to 10 % smaller; 11
+ * is 3 to 7 % smaller than zlib's 9 at 3 to 8 MB/s. 10 is up to twice as fast
+ * and 0 to 3 % larger; 12 gains nothing more. ISA-L's compressor is faster
  * than 1, but its output depends on the CPU.
  */
-static const u8 library_level[NR_LEVELS] = { 1, 2, 3, 4, 5, 6, 7, 8, 10 };
+static const u8 library_level[NR_LEVELS] = { 1, 2, 3, 4, 5, 6, 7, 8, 11 };
 
 u32 vfsr_port_crc32c(u32 crc, const void *data, size_t len_bytes)
 {
