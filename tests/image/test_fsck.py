@@ -9,7 +9,7 @@ import random
 import struct
 
 import imagetest as t
-from diskformat import (DIRENT, EXTENT, ATTRIBUTE, SECTOR, Pool, crc32c,
+from diskformat import (ATTRIBUTE, DIRENT, EXTENT, SECTOR, Pool,
                         node_get, node_items, node_put, seal)
 from imagetest import (case, equal, expect, fsck, fsck_clean, make_pool,
                        overwrite, run, same_bytes)
