@@ -298,7 +298,7 @@ static void test_second(void **state)
 	u32 *live_was[MAX_DEVS] = { NULL }, *live_is[MAX_DEVS] = { NULL };
 	struct fixture *f = calloc(1, sizeof(*f));
 	unsigned int m;
-	u32 i, nr_new = 0;
+	u32 i, nr_new = 0, nr_freed = 0;
 
 	(void)state;
 	f->kind = &pools[3];
@@ -334,8 +334,14 @@ static void test_second(void **state)
 			nr_new += is[m][i].grid && !was[m][i].grid;
 			if (!was[m][i].grid)
 				continue;
+			/* the old map is dead now, and its grid with it */
+			if (!is[m][i].grid) {
+				assert_int_equal(was[m][i].use, VFSR_USE_META);
+				assert_int_equal(live_is[m][i], 0);
+				nr_freed++;
+				continue;
+			}
 			assert_int_equal(is[m][i].grid, was[m][i].grid);
-			/* the old map is dead now, file data is not */
 			if (was[m][i].use == VFSR_USE_WARM)
 				assert_int_equal(live_is[m][i], live_was[m][i]);
 			else
@@ -344,6 +350,7 @@ static void test_second(void **state)
 	}
 	/* a grid of data and one of metadata, on two devices each */
 	assert_true(nr_new >= 4);
+	assert_true(nr_freed > 0);
 	free_tables(was, live_was);
 	free_tables(is, live_is);
 	release(f);
