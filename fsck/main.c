@@ -22,6 +22,7 @@
 #define FSCK_UNCORRECTED 4
 #define FSCK_ERROR 8
 #define FSCK_USAGE 16
+#define FSCK_CANCELLED 32
 
 #define LIST_MAX 10000u /* findings in JSON */
 #define PASS_CHECK 1 /* number of the pass for -C */
@@ -39,6 +40,8 @@ struct fsck {
 	struct vfsr_ws *ws;
 	struct json_object *findings;
 	struct vfsr_check_stats stats;
+	struct vfsr_rebuild_stats rebuilt;
+	bool have_rebuilt;
 };
 
 static const char help[] =
@@ -51,6 +54,7 @@ static const char help[] =
 	"  -a, -p           heal from parity and copies what can be healed safely\n"
 	"  -y               heal, and rebuild the map if findings remain\n"
 	"  -f               accepted; the check is always complete\n"
+	"  -q               only findings and errors\n"
 	"  -v               print every finding, not only the first of each kind\n"
 	"  -C FD            report progress to this descriptor; 0: on the terminal\n"
 	"      --json       findings as one JSON object\n"
@@ -60,7 +64,7 @@ static const char help[] =
 	"  -h, --help       this text\n"
 	"\n"
 	"Exit status, a sum: 0 no errors, 1 errors corrected, 4 errors left, 8 the\n"
-	"check could not run, 16 usage.\n"
+	"check could not run, 16 usage, 32 cancelled by the user.\n"
 	"\n"
 	"Example:\n"
 	"  fsck.vfsr -n disk1.img disk2.img disk3.img\n";
@@ -182,8 +186,12 @@ static void on_lost(void *ctx, const char *path, const char *what, u64 from,
 		    u64 bytes)
 {
 	(void)ctx;
-	fprintf(stderr, "lost: %s: %s %llu-%llu\n", path, what,
-		(unsigned long long)from, (unsigned long long)(from + bytes));
+	if (strcmp(what, "bytes"))
+		fprintf(stderr, "lost: %s: %s\n", path, what);
+	else
+		fprintf(stderr, "lost: %s: bytes %llu-%llu\n", path,
+			(unsigned long long)from,
+			(unsigned long long)(from + bytes - 1));
 }
 
 /* Heal from parity and copies. 0 or a negative errno. */
@@ -208,20 +216,54 @@ static int heal(struct fsck *f)
 	return err;
 }
 
-static int rebuild(struct fsck *f, bool write, struct vfsr_rebuild_stats *st)
+static int rebuild(struct fsck *f, bool write)
 {
-	int err = vfsr_rebuild(f->paths, f->nr, write, st);
+	const struct vfsr_rebuild_stats *st = &f->rebuilt;
+	int err = vfsr_rebuild(f->paths, f->nr, write, &f->rebuilt);
 
 	if (err)
 		return err;
+	f->have_rebuilt = true;
 	vfsr_info(
-		"%s from %llu labels: transaction %llu, %llu inodes, %llu ids; %llu ids dropped, %llu blocks lost",
+		"%s from %llu labels: transaction %llu, %llu inodes, %llu ids; dropped %llu ids, lost %llu blocks",
 		write ? "rebuilt" : "would rebuild",
 		(unsigned long long)st->labels,
 		(unsigned long long)st->transaction,
 		(unsigned long long)st->inodes, (unsigned long long)st->ids,
 		(unsigned long long)st->dropped, (unsigned long long)st->lost);
 	return 0;
+}
+
+static void add_rebuilt(const struct fsck *f, struct json_object *to)
+{
+	struct json_object *o = json_object_new_object();
+	const struct vfsr_rebuild_stats *st = &f->rebuilt;
+
+	add_u64(o, "labels", st->labels);
+	add_u64(o, "grids", st->grids);
+	add_u64(o, "stripes", st->stripes);
+	add_id(o, "transaction", st->transaction);
+	add_u64(o, "inodes", st->inodes);
+	add_u64(o, "ids", st->ids);
+	add_u64(o, "dropped", st->dropped);
+	add_u64(o, "lost", st->lost);
+	json_object_object_add(to, "rebuilt", o);
+}
+
+/* What a rebuild without writing found: one document, as the check gives. */
+static int report_dry(struct fsck *f)
+{
+	int status = f->rebuilt.lost ? FSCK_UNCORRECTED : FSCK_OK;
+	struct vfsr_doc d;
+
+	if (!f->json)
+		return status;
+	vfsr_doc_begin(&d, "fsck");
+	add_str(d.root, "result", "would rebuild");
+	json_object_object_add(d.root, "exit", json_object_new_int(status));
+	add_rebuilt(f, d.root);
+	vfsr_doc_end(&d, true);
+	return status;
 }
 
 static int report(struct fsck *f, const char *name, s64 before, s64 after,
@@ -248,29 +290,32 @@ static int report(struct fsck *f, const char *name, s64 before, s64 after,
 	add_u64(d.root, "map_pages", s->map_pages);
 	add_u64(d.root, "grids", s->grids);
 	add_u64(d.root, "stripes", s->stripes);
+	if (f->json && f->have_rebuilt)
+		add_rebuilt(f, d.root);
 	if (f->json)
 		json_object_object_add(d.root, "findings",
 				       json_object_get(f->findings));
-	vfsr_doc_end(&d, f->json);
+	if (f->json || !vfsr_quiet)
+		vfsr_doc_end(&d, f->json);
+	else
+		json_object_put(d.root);
 	if (after > 0 && !f->write)
 		vfsr_info(
-			"%s: %lld findings; 'fsck.vfsr -p' heals what parity covers, -y also rebuilds the map",
-			name, (long long)after);
+			"%s: %lld finding%s; 'fsck.vfsr -p' heals what parity covers, -y also rebuilds the map",
+			name, (long long)after, vfsr_plural((u64)after));
 	return status;
 }
 
 /* The rebuild on its own, then a check of the result. */
 static int run_rebuild(struct fsck *f)
 {
-	struct vfsr_rebuild_stats st;
 	char name[64] = "";
 	s64 left;
-	int err = rebuild(f, !f->dry, &st);
 
-	if (err)
+	if (rebuild(f, !f->dry))
 		return FSCK_ERROR;
 	if (f->dry)
-		return st.lost ? FSCK_UNCORRECTED : FSCK_OK;
+		return report_dry(f);
 	left = open_and_check(f, name, sizeof(name));
 	return report(f, name, 1, left,
 		      left < 0 ? FSCK_ERROR :
@@ -280,7 +325,6 @@ static int run_rebuild(struct fsck *f)
 
 static int run(struct fsck *f)
 {
-	struct vfsr_rebuild_stats st;
 	char name[64] = "";
 	s64 found, left;
 
@@ -296,7 +340,7 @@ static int run(struct fsck *f)
 		left = open_and_check(f, name, sizeof(name));
 	}
 	if (left > 0 && f->all) {
-		if (rebuild(f, true, &st))
+		if (rebuild(f, true))
 			return FSCK_ERROR | FSCK_UNCORRECTED;
 		left = open_and_check(f, name, sizeof(name));
 	}
@@ -396,6 +440,11 @@ int main(int argc, char **argv)
 	status = parse(&f, argc, argv);
 	if (status)
 		return status - 1;
+	vfsr_interrupt_text(
+		f.write || (f.rebuild && !f.dry) ?
+			"fsck.vfsr: cancelled; run it again before the pool is used\n" :
+			"fsck.vfsr: cancelled; nothing was written\n",
+		FSCK_CANCELLED);
 	status = run(&f);
 	json_object_put(f.findings);
 	return status;

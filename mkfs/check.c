@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "core/super.h"
 #include "mkfs.h"
 
 #define WIPE_STEP (1u << 20) /* bytes that are zeroed at once */
@@ -126,6 +127,63 @@ static int check_signature(const struct vfsr_dev *d)
 	return err;
 }
 
+/* --- another vfsr pool, which libblkid does not know --- */
+
+/* A record in any slot of the ring at @pos; its slot stays in @slot. */
+static bool ring_has_record(struct vfsr_dev *d, u64 pos, u8 *slot,
+			    struct vfsr_super *s)
+{
+	const struct vfsr_disk_super *disk = (const void *)slot;
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < VFSR_RING_SLOTS; i++) {
+		if (vfsr_dev_read(d, slot, VFSR_SLOT_BYTES,
+				  pos + (u64)i * VFSR_SLOT_BYTES))
+			continue;
+		err = vfsr_super_decode(slot, VFSR_SLOT_BYTES, s, NULL);
+		if (!err)
+			return true;
+		if (err == -EOPNOTSUPP) { /* made by newer tools */
+			memset(s, 0, sizeof(*s));
+			memcpy(s->pool_uuid, disk->pool_uuid, VFSR_UUID_BYTES);
+			return true;
+		}
+	}
+	return false;
+}
+
+static int check_pool(struct vfsr_dev *d)
+{
+	u64 used = d->bytes / SIZE_UNIT * SIZE_UNIT;
+	u8 *slot = aligned_alloc(VFSR_SECTOR_BYTES, VFSR_SLOT_BYTES);
+	struct vfsr_super *s = malloc(sizeof(*s));
+	int err = slot && s ? 0 : -ENOMEM;
+	char uuid[40];
+	char *label;
+
+	if (err) {
+		vfsr_error("out of memory; close other programs");
+		goto out;
+	}
+	if (used < VFSR_BOOT_BYTES + 2 * VFSR_RING_BYTES ||
+	    (!ring_has_record(d, VFSR_BOOT_BYTES, slot, s) &&
+	     !ring_has_record(d, used - VFSR_RING_BYTES, slot, s)))
+		goto out;
+	err = -EEXIST;
+	vfsr_uuid_text(s->pool_uuid, uuid);
+	label = vfsr_name_text(s->label, strlen(s->label));
+	vfsr_error(
+		"%s: is a member of the vfsr pool %s%s%s%s; use -f to overwrite it",
+		d->path, uuid, *label ? " labelled '" : "", label,
+		*label ? "'" : "");
+	free(label);
+out:
+	free(slot);
+	free(s);
+	return err;
+}
+
 /* --- filling from a tree that holds the image --- */
 
 static int check_rootdir(const char *rootdir, struct vfsr_dev *const *dev,
@@ -169,8 +227,11 @@ int mkfs_check_devices(const struct mkfs_opts *o, struct vfsr_dev *const *dev)
 	err = check_twice(dev, o->plan.nr_devs);
 	if (!err && o->rootdir)
 		err = check_rootdir(o->rootdir, dev, o->plan.nr_devs);
-	for (i = 0; i < o->plan.nr_devs && !err && !o->force; i++)
+	for (i = 0; i < o->plan.nr_devs && !err && !o->force; i++) {
 		err = check_signature(dev[i]);
+		if (!err)
+			err = check_pool(dev[i]);
+	}
 	return err;
 }
 
@@ -209,13 +270,22 @@ static void wipe_signatures(const struct vfsr_dev *d)
 int mkfs_wipe(struct vfsr_dev *d, bool keep)
 {
 	u64 used = d->bytes / SIZE_UNIT * SIZE_UNIT;
+	u64 first = VFSR_BOOT_BYTES + VFSR_RING_BYTES;
+	u64 end = used - VFSR_RING_BYTES;
 	int err;
 
-	if (!keep)
-		vfsr_dev_discard(d, 0, d->bytes);
 	wipe_signatures(d);
-	err = zero(d, 0, VFSR_BOOT_BYTES + VFSR_RING_BYTES);
+	err = zero(d, 0, first);
 	if (!err)
-		err = zero(d, used - VFSR_RING_BYTES, d->bytes);
+		err = zero(d, end, d->bytes);
+	/* no older record may outlive a power cut in what follows */
+	if (!err) {
+		err = vfsr_dev_sync(d);
+		if (err)
+			vfsr_error("%s: cannot wipe it: %s; check the device",
+				   d->path, strerror(-err));
+	}
+	if (!err && !keep)
+		vfsr_dev_discard(d, first, end - first);
 	return err;
 }

@@ -16,6 +16,7 @@
 
 #define DEFAULT_LEVEL 1 /* of zlib */
 #define MAX_LEVEL 9
+#define UNUSED_SHARE 16u /* of a device that stays unused: tell */
 
 static const char usage_text[] =
 	"Usage: mkfs.vfsr [OPTIONS] DEVICE...\n"
@@ -31,7 +32,7 @@ static const char usage_text[] =
 	"      --compress ALG[:LEVEL]|none  default zlib:1\n"
 	"      --rootdir DIR        fill the pool with the contents of DIR\n"
 	"  -O, --features LIST      interleaved, ^interleaved\n"
-	"  -f, --force              overwrite another filesystem\n"
+	"  -f, --force              overwrite another filesystem or pool\n"
 	"  -K, --nodiscard          do not discard the devices first\n"
 	"  -n, --dry-run            check everything, write nothing\n"
 	"  -q, --quiet              no summary, no progress\n"
@@ -383,6 +384,33 @@ static int make_plan(const struct mkfs_opts *o, struct vfsr_super *s)
 	return err;
 }
 
+/*
+ * A device has at most VFSR_MAX_STRIPS strips: what lies beyond would be lost
+ * without a word.
+ */
+static void warn_unused(const struct mkfs_opts *o, const struct vfsr_super *s)
+{
+	char used[32], size[32], strip[32];
+	unsigned int i;
+
+	for (i = 0; i < s->nr_members; i++) {
+		const struct vfsr_member *m = &s->member[i];
+		u64 bytes = (u64)m->nr_strips << s->strip_shift;
+
+		if (m->nr_strips < VFSR_MAX_STRIPS ||
+		    m->bytes - bytes < m->bytes / UNUSED_SHARE)
+			continue;
+		vfsr_warn(
+			"%s: only %s of its %s will be used: a device has at most %u strips, of %s here; %s",
+			o->paths[i], vfsr_size_text(bytes, used),
+			vfsr_size_text(m->bytes, size), VFSR_MAX_STRIPS,
+			vfsr_size_text(1ull << s->strip_shift, strip),
+			s->strip_shift < VFSR_MAX_STRIP_SHIFT ?
+				"use a larger --strip" :
+				"divide it into several devices");
+	}
+}
+
 /* Fill and commit. */
 static int write_pool(const struct mkfs_opts *o, struct vfsr_super *s,
 		      struct vfsr_dev **dev, struct mkfs_result *r)
@@ -399,6 +427,9 @@ static int write_pool(const struct mkfs_opts *o, struct vfsr_super *s,
 	struct vfsr_writer *w;
 	int err;
 
+	vfsr_interrupt_text(
+		"mkfs.vfsr: interrupted: the pool was not made; the devices hold nothing usable now\n",
+		-1);
 	err = vfsr_writer_new(s, dev, NULL, NULL, &w);
 	if (err)
 		goto out;
@@ -409,7 +440,12 @@ static int write_pool(const struct mkfs_opts *o, struct vfsr_super *s,
 	r->seconds = vfsr_now() - start;
 	r->written = !err;
 out:
-	if (err)
+	if (err && r->fill.skipped)
+		vfsr_error(
+			"the pool was not made: of the tree %llu object%s could not be read; run as a user who may, or leave what is named above out",
+			(unsigned long long)r->fill.skipped,
+			vfsr_plural(r->fill.skipped));
+	else if (err)
 		vfsr_error(
 			"the pool was not made: %s; the devices hold nothing usable now",
 			strerror(-err));
@@ -424,6 +460,7 @@ static int run(struct mkfs_opts *o, struct vfsr_dev **dev, struct vfsr_super *s)
 	if (set_time(o) || set_random_uuid(o) || open_devices(o, dev) ||
 	    mkfs_check_devices(o, dev) || make_plan(o, s))
 		return MKFS_REFUSED;
+	warn_unused(o, s);
 	if (!o->dry_run) {
 		for (i = 0; i < o->plan.nr_devs; i++)
 			if (mkfs_wipe(dev[i], o->keep))

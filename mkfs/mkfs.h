@@ -39,8 +39,8 @@ struct mkfs_result {
  * @o: options
  * @dev: open devices, o->plan.nr_devs of them
  *
- * The same device twice; without -f, another filesystem, partition table or
- * RAID member; a pool that would be filled from a tree holding its own image.
+ * The same device twice; without -f, another filesystem or pool, partition
+ * table or RAID member; a pool that would be filled from a tree holding its own image.
  *
  * Return: 0, or a negative errno, already reported.
  */
@@ -51,8 +51,8 @@ int mkfs_check_devices(const struct mkfs_opts *o, struct vfsr_dev *const *dev);
  * @d: device
  * @keep: do not discard
  *
- * Discards it, wipes all signatures that libblkid knows, and zeroes everything
- * up to the end of the ring, and the ring's copy at the end.
+ * Wipes all signatures that libblkid knows, zeroes everything up to the end of
+ * the ring, and the ring's copy at the end, flushes, and discards the rest.
  *
  * Return: 0, or a negative errno, already reported.
  */

@@ -9,6 +9,7 @@
 #include "mkfs.h"
 
 #define PERCENT 100.0
+#define WORTH_A_SHARE (1u << 20) /* bytes used: of less, waste says nothing */
 #define SURVIVES_ROOM 256
 
 static const char *const state_name[VFSR_NR_STATES] = {
@@ -161,6 +162,7 @@ static struct json_object *fill_json(const struct mkfs_result *r)
 	add_u64(o, "specials", f->specials);
 	add_u64(o, "hardlinks", f->hardlinks);
 	add_u64(o, "xattrs", f->xattrs);
+	add_u64(o, "changed", f->changed);
 	add_u64(o, "logical_bytes", f->logical_bytes);
 	for (i = 0; i < VFSR_NR_STATES; i++)
 		add_u64(states, state_name[i], f->state_bytes[i]);
@@ -257,10 +259,14 @@ static void print_fill(const struct mkfs_result *r)
 	unsigned int i;
 	char text[32];
 
-	printf("%-12s%llu files, %llu directories, %llu symlinks, %llu others\n",
-	       "contents", (unsigned long long)f->files,
-	       (unsigned long long)f->dirs, (unsigned long long)f->symlinks,
-	       (unsigned long long)f->specials);
+	printf("%-12s%llu file%s, %llu director%s, %llu symlink%s, %llu other%s\n",
+	       "contents", (unsigned long long)f->files, vfsr_plural(f->files),
+	       (unsigned long long)f->dirs, f->dirs == 1 ? "y" : "ies",
+	       (unsigned long long)f->symlinks, vfsr_plural(f->symlinks),
+	       (unsigned long long)f->specials, vfsr_plural(f->specials));
+	if (f->changed)
+		printf("  %-10s%llu while the tree was read, named above\n",
+		       "changed", (unsigned long long)f->changed);
 	printf("  %-10s%s (", "data", vfsr_size_text(f->logical_bytes, text));
 	for (i = 0; i < VFSR_NR_STATES; i++) {
 		printf("%s%s %s", sep, state_name[i],
@@ -281,9 +287,11 @@ static void print_written(const struct mkfs_result *r)
 	       vfsr_size_text(r->write.used_bytes, text),
 	       vfsr_size_text(r->write.raw_used_bytes, raw),
 	       vfsr_size_text(r->write.allocated_bytes, strips));
-	if (r->opts->rootdir)
-		printf("; %.1f %% saved, %.2f %% packing waste",
-		       saved_percent(r),
+	/* of a tiny tree nothing is saved: what every pool has outweighs it */
+	if (r->opts->rootdir && saved_percent(r) > 0)
+		printf("; %.1f %% saved", saved_percent(r));
+	if (r->opts->rootdir && r->write.used_bytes >= WORTH_A_SHARE)
+		printf("; %.2f %% packing waste",
 		       share(r->write.gap_bytes, r->write.used_bytes));
 	putchar('\n');
 }

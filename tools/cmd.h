@@ -12,8 +12,8 @@
 #define VFSR_EXIT_OK		0	/* done, nothing wrong */
 #define VFSR_EXIT_FAILED	1	/* could not be done */
 #define VFSR_EXIT_USAGE		2	/* bad command line */
-#define VFSR_EXIT_DAMAGED	3	/* done; damage is left that can be healed */
-#define VFSR_EXIT_LOST		4	/* done as far as possible; data is lost */
+#define VFSR_EXIT_DAMAGED	3	/* done; damage is left */
+#define VFSR_EXIT_LOST		4	/* done; data is lost */
 
 struct vfsr_cmd {
 	const char *name;
@@ -33,5 +33,7 @@ void vfsr_cmd_help(const struct vfsr_cmd *cmd, FILE *to);
 /* Say what is wrong with the command line and where help is; VFSR_EXIT_USAGE. */
 int vfsr_cmd_usage(const struct vfsr_cmd *cmd, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+/* The same for what getopt_long() refused just now. */
+int vfsr_cmd_bad_option(const struct vfsr_cmd *cmd, char *const *argv);
 
 #endif

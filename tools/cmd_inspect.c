@@ -106,9 +106,7 @@ static int parse(struct request *r, struct inspect *in, int argc, char **argv)
 			vfsr_cmd_help(&vfsr_cmd_inspect, stdout);
 			return -1;
 		default:
-			return vfsr_cmd_usage(&vfsr_cmd_inspect,
-					      "unknown option '%s'",
-					      argv[optind - 1]);
+			return vfsr_cmd_bad_option(&vfsr_cmd_inspect, argv);
 		}
 	}
 	return take_arguments(r, in, argc - optind, argv + optind);

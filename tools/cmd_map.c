@@ -97,9 +97,7 @@ static int parse(struct map *m, int argc, char **argv)
 			vfsr_cmd_help(&vfsr_cmd_map, stdout);
 			return -1;
 		default:
-			return vfsr_cmd_usage(&vfsr_cmd_map,
-					      "unknown option '%s'",
-					      argv[optind - 1]);
+			return vfsr_cmd_bad_option(&vfsr_cmd_map, argv);
 		}
 	}
 	if (optind == argc)

@@ -43,8 +43,11 @@ static const struct option options[] = {
 static bool threads_ok(const char *text, unsigned int *out)
 {
 	char *end;
-	unsigned long v = strtoul(text, &end, 10);
+	unsigned long v;
 
+	if (!text)
+		return false;
+	v = strtoul(text, &end, 10);
 	if (*text < '0' || *text > '9' || *end || !v ||
 	    v > VFSR_RESTORE_MAX_THREADS)
 		return false;
@@ -112,8 +115,7 @@ static int parse(int argc, char **argv, struct request *r)
 			return vfsr_cmd_usage(cmd, "%s needs a value",
 					      argv[optind - 1]);
 		default:
-			return vfsr_cmd_usage(cmd, "unknown option '%s'",
-					      argv[optind - 1]);
+			return vfsr_cmd_bad_option(cmd, argv);
 		}
 	}
 	for (; optind < argc; optind++)
@@ -265,26 +267,37 @@ static void summary(const struct request *r, struct vfsr_pool *p,
 	vfsr_doc_end(&d, r->json);
 }
 
+static const char *was(u64 n)
+{
+	return n == 1 ? " was" : "s were";
+}
+
 static void advise(const struct vfsr_restore_stats *st)
 {
 	if (st->lost_ranges)
 		vfsr_warn(
 			"lost ranges were left out of the restored files and read as zeros there");
 	if (st->owners_skipped)
-		vfsr_warn("%llu owners were not set: that takes root",
-			  (unsigned long long)st->owners_skipped);
+		vfsr_warn("%llu owner%s not set: that takes root",
+			  (unsigned long long)st->owners_skipped,
+			  was(st->owners_skipped));
 	if (st->xattrs_skipped)
-		vfsr_warn("%llu attributes were not set: that takes root",
-			  (unsigned long long)st->xattrs_skipped);
+		vfsr_warn("%llu attribute%s not set: that takes root",
+			  (unsigned long long)st->xattrs_skipped,
+			  was(st->xattrs_skipped));
 	if (st->errors)
 		vfsr_error(
-			"%llu errors in all; what they name was not restored as it was",
-			(unsigned long long)st->errors);
+			"%llu error%s in all%s; what %s was not restored as it was",
+			(unsigned long long)st->errors, vfsr_plural(st->errors),
+			st->errors > VFSR_RESTORE_MESSAGES && !vfsr_verbose ?
+				" (-v prints each)" :
+				"",
+			st->errors == 1 ? "it names" : "they name");
 }
 
 static int restore(struct request *r)
 {
-	bool cat = !strcmp(r->opts.to, "-");
+	bool cat = r->opts.to && !strcmp(r->opts.to, "-");
 	struct vfsr_restore_stats st;
 	double started = vfsr_now();
 	struct vfsr_pool *p;
@@ -292,6 +305,10 @@ static int restore(struct request *r)
 
 	if (vfsr_pool_open(r->device, r->nr_devices, r->pool_flags, &p))
 		return VFSR_EXIT_FAILED;
+	if (!cat)
+		vfsr_interrupt_text(
+			"vfsr: interrupted: not everything was restored; run it again with --overwrite\n",
+			-1);
 	if (cat)
 		err = vfsr_restore_cat(p, r->path[0], STDOUT_FILENO, &st);
 	else

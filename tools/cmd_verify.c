@@ -9,6 +9,8 @@
 #include "cmd.h"
 #include "lib/scrub.h"
 
+#define THREADS_MAX 64u
+
 struct verify {
 	bool json, repair, force;
 	unsigned int threads;
@@ -92,7 +94,7 @@ static int report(struct verify *v, const struct vfsr_pool *p,
 	add_u64(d.root, "checked_bytes", st->bytes);
 	json_object_object_add(d.root, "seconds",
 			       json_object_new_double(st->seconds));
-	json_object_object_add(d.root, "MB_per_second",
+	json_object_object_add(d.root, "megabytes_per_second",
 			       json_object_new_double(rate));
 	add_u64(d.root, "bad_sectors", st->bad);
 	add_u64(d.root, "healed_sectors", st->healed);
@@ -113,8 +115,10 @@ static int report(struct verify *v, const struct vfsr_pool *p,
 		json_object_put(d.root);
 	vfsr_complain_flush();
 	if (!strcmp(word, "damaged") && st->lost)
-		vfsr_warn("%llu sectors stay damaged; no file needs them",
-			  (unsigned long long)st->lost);
+		vfsr_warn("%llu sector%s damaged; no file needs %s",
+			  (unsigned long long)st->lost,
+			  st->lost == 1 ? " stays" : "s stay",
+			  st->lost == 1 ? "it" : "them");
 	if (!strcmp(word, "damaged") && !v->repair)
 		vfsr_warn("damage was found that parity covers; 'vfsr verify "
 			  "--repair' writes it back");
@@ -139,6 +143,7 @@ static int parse(struct verify *v, int argc, char **argv)
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
+	unsigned long nr;
 	char *end;
 	int c;
 
@@ -162,19 +167,20 @@ static int parse(struct verify *v, int argc, char **argv)
 			v->force = true;
 			break;
 		case 't':
-			v->threads = (unsigned int)strtoul(optarg, &end, 10);
-			if (!v->threads || *end)
+			nr = strtoul(optarg, &end, 10);
+			if (*optarg < '1' || *optarg > '9' || *end ||
+			    nr > THREADS_MAX)
 				return vfsr_cmd_usage(
 					&vfsr_cmd_verify,
-					"'%s' is no number of threads", optarg);
+					"--threads takes a number from 1 to %u, not '%s'",
+					THREADS_MAX, optarg);
+			v->threads = (unsigned int)nr;
 			break;
 		case 'h':
 			vfsr_cmd_help(&vfsr_cmd_verify, stdout);
 			return -1;
 		default:
-			return vfsr_cmd_usage(&vfsr_cmd_verify,
-					      "unknown option '%s'",
-					      argv[optind - 1]);
+			return vfsr_cmd_bad_option(&vfsr_cmd_verify, argv);
 		}
 	}
 	if (optind == argc)
@@ -202,6 +208,11 @@ static int run(int argc, char **argv)
 	if (vfsr_pool_open(argv + optind, (unsigned int)(argc - optind), flags,
 			   &p))
 		return VFSR_EXIT_FAILED;
+	vfsr_interrupt_text(
+		v.repair ?
+			"vfsr: interrupted: not everything was repaired; run it again\n" :
+			"vfsr: interrupted: nothing was written\n",
+		-1);
 	v.lost = json_object_new_array();
 	opts.repair = v.repair;
 	opts.threads = v.threads;

@@ -6,6 +6,7 @@
  * answer to an unknown name, and the list that completion asks for.
  */
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "cmd.h"
 
@@ -32,6 +33,15 @@ int vfsr_cmd_usage(const struct vfsr_cmd *cmd, const char *fmt, ...)
 	va_end(ap);
 	vfsr_error("%s; see 'vfsr %s --help'", text, cmd->name);
 	return VFSR_EXIT_USAGE;
+}
+
+int vfsr_cmd_bad_option(const struct vfsr_cmd *cmd, char *const *argv)
+{
+	/* getopt names a letter that it does not know; letters may be joined */
+	if (optopt > ' ' && optopt < 0x7f && strncmp(argv[optind - 1], "--", 2))
+		return vfsr_cmd_usage(cmd, "unknown option '-%c'", optopt);
+	return vfsr_cmd_usage(cmd, "unknown or incomplete option '%s'",
+			      argv[optind - 1]);
 }
 
 static void help(FILE *to)

@@ -36,7 +36,7 @@ struct vfsr_disk_map_entry {
 	__le64	birth;		/* transaction that inserted the entry */
 	__le32	crc;		/* crc32c of the stored bytes */
 	__le32	refs;		/* extents, or 1 for metadata */
-	__le32	stored;		/* bytes; state in bits 24..25, algorithm 26..31 */
+	__le32	stored;		/* bytes; bits 24..25 state, 26.. algorithm */
 	__le32	logical;	/* bytes; kind in bits 24..31 */
 };
 static_assert(sizeof(struct vfsr_disk_map_entry) == 32, "map entry is ABI");
@@ -63,11 +63,15 @@ struct vfsr_disk_map_head {
 	__u8	pool_tag[8];	/* first half of the pool's uuid */
 };
 static_assert(sizeof(struct vfsr_disk_map_head) == 32, "map head is ABI");
-static_assert(sizeof(struct vfsr_disk_map_head) + VFSR_MAP_LEAF_ENTRIES *
-	      sizeof(struct vfsr_disk_map_entry) == VFSR_NODE_BYTES,
+static_assert(sizeof(struct vfsr_disk_map_head) +
+			      VFSR_MAP_LEAF_ENTRIES *
+				      sizeof(struct vfsr_disk_map_entry) ==
+		      VFSR_NODE_BYTES,
 	      "a leaf fills its page");
-static_assert(sizeof(struct vfsr_disk_map_head) + VFSR_MAP_FANOUT *
-	      sizeof(struct vfsr_disk_map_child) == VFSR_NODE_BYTES,
+static_assert(sizeof(struct vfsr_disk_map_head) +
+			      VFSR_MAP_FANOUT *
+				      sizeof(struct vfsr_disk_map_child) ==
+		      VFSR_NODE_BYTES,
 	      "an interior page is full");
 
 #endif

@@ -21,7 +21,7 @@
 #define VFSR_RING_SLOTS		16u
 #define VFSR_RING_BYTES		(VFSR_SLOT_BYTES * VFSR_RING_SLOTS)
 #define VFSR_LABEL_BYTES	64	/* with the final NUL */
-#define VFSR_MAX_INDEX_BLOCKS	19u	/* strip-table index blocks of a member */
+#define VFSR_MAX_INDEX_BLOCKS	19u	/* index blocks of a member */
 
 /* Member states; the values are on disk. */
 enum vfsr_member_state {
@@ -160,13 +160,15 @@ static_assert(sizeof(struct vfsr_disk_super) == 512, "super is ABI");
 static_assert(offsetof(struct vfsr_disk_super, label) == 112, "super is ABI");
 static_assert(offsetof(struct vfsr_disk_super, map_place) == 200,
 	      "super is ABI");
-static_assert(offsetof(struct vfsr_disk_super, created) == 328,
-	      "super is ABI");
+static_assert(offsetof(struct vfsr_disk_super, created) == 328, "super is ABI");
 static_assert(sizeof(struct vfsr_disk_super) +
-	      VFSR_MAX_MEMBERS * sizeof(struct vfsr_disk_member) +
-	      VFSR_MAX_MEMBERS * VFSR_MAX_INDEX_BLOCKS *
-	      sizeof(struct vfsr_disk_index_root) +
-	      VFSR_MAX_OPEN_GRIDS * sizeof(struct vfsr_disk_open_grid) <=
-	      VFSR_SLOT_BYTES, "a record fits its slot");
+			      VFSR_MAX_MEMBERS *
+				      sizeof(struct vfsr_disk_member) +
+			      VFSR_MAX_MEMBERS * VFSR_MAX_INDEX_BLOCKS *
+				      sizeof(struct vfsr_disk_index_root) +
+			      VFSR_MAX_OPEN_GRIDS *
+				      sizeof(struct vfsr_disk_open_grid) <=
+		      VFSR_SLOT_BYTES,
+	      "a record fits its slot");
 
 #endif

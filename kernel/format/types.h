@@ -29,7 +29,7 @@
 #define VFSR_BITMAP_BYTES	512u	/* a bit per row, R <= 4095 */
 
 #define VFSR_CHUNK_BYTES	131072u	/* most logical bytes of a chunk */
-#define VFSR_NODE_BYTES		4096u	/* most bytes of a node, and of a map page */
+#define VFSR_NODE_BYTES		4096u	/* most of a node or map page */
 
 /* What to do with a piece of data; the values are on disk. */
 enum vfsr_state {
@@ -43,7 +43,7 @@ enum vfsr_state {
 /* How a compressed chunk was compressed; the values are on disk. */
 enum vfsr_alg {
 	VFSR_ALG_NONE		= 0,
-	VFSR_ALG_ZLIB		= 1,	/* raw deflate (RFC 1951), window 32 KiB */
+	VFSR_ALG_ZLIB		= 1,	/* raw deflate, window 32 KiB */
 	VFSR_NR_ALGS
 };
 
@@ -51,11 +51,11 @@ enum vfsr_alg {
 enum vfsr_kind {
 	VFSR_KIND_NONE		= 0,	/* unused map entry */
 	VFSR_KIND_DATA		= 1,	/* file data, of one or several files */
-	VFSR_KIND_INODE		= 2,	/* node: inode header and root of its tree */
-	VFSR_KIND_NODE		= 3,	/* node: any other block of an inode's tree */
+	VFSR_KIND_INODE		= 2,	/* node: inode, root of its tree */
+	VFSR_KIND_NODE		= 3,	/* node: other block of a tree */
 	VFSR_KIND_XATTR		= 4,	/* value of one extended attribute */
-	VFSR_KIND_MAP		= 5,	/* map page; id is level << 56 | index */
-	VFSR_KIND_COMMIT	= 6,	/* commit mark: copy of a checkpoint record */
+	VFSR_KIND_MAP		= 5,	/* page; id: level << 56 | index */
+	VFSR_KIND_COMMIT	= 6,	/* commit mark: copy of a record */
 	VFSR_NR_KINDS
 };
 

@@ -93,6 +93,6 @@ row 'restore' "$v" "$s" s '<= 1'
 rate=0
 for ((i = 0; i < runs; i++)); do
 	"$bin/vfsr" verify --json --threads "$threads" "$pool" >"$work/verify"
-	rate=$(awk -v a="$rate" -v b="$(field "$work/verify" MB_per_second)" 'BEGIN { print (b > a ? b : a) }')
+	rate=$(awk -v a="$rate" -v b="$(field "$work/verify" megabytes_per_second)" 'BEGIN { print (b > a ? b : a) }')
 done
 awk -v r="$rate" 'BEGIN { printf "%-34s %12.0f %12s %-4s %7s   %s\n", "verify, page cache", r, "", "MB/s", "", ">= 1500" }'

@@ -308,6 +308,47 @@ def two_pools_mixed():
     fsck_clean(images)
 
 
+def two_of_one_uuid():
+    """A small pool where a larger one of the same uuid was, not discarded;
+    the images, and what is where in the last stripe of the larger one."""
+    os.makedirs('old')
+    with open('old/AAA', 'wb') as f:
+        f.write(random.Random(9).randbytes(12 << 20))
+    for i in range(40):
+        with open('old/%d' % i, 'w') as f:
+            f.write('old')
+    tree()
+    how = ('-d', 'grid:2+1+1', '-m', 'replica:2')
+    images = make_pool('a', (80, 80, 80), 'old', *how)
+    mark = stripes_of(images, 1)[-1][1]
+    run('mkfs.vfsr', '-f', '-K', '-U', t.UUID, '--rootdir', 'tree', *how,
+        *images)
+    is_back(images)
+    wipe(images, random.Random(6))
+    return images, mark
+
+
+@case
+def two_pools_of_one_uuid():
+    """Two commit marks of one transaction: refused, nothing is mixed."""
+    images, _ = two_of_one_uuid()
+    before = t.copy(images, 'before')
+    r = rebuild(images, status=8)
+    expect('two commit marks' in r.errors, r.errors)
+    same_bytes(images, before)
+
+
+@case
+def leftovers_of_one_uuid():
+    """Stripes beyond the ceilings of the only commit mark do not count."""
+    images, mark = two_of_one_uuid()
+    rng = random.Random(7)
+    for path, at in mark:
+        overwrite(path, at // SECTOR, 1, rng)
+    rebuild(images, status=(1, 5))
+    is_back(images)
+
+
 @case
 def the_same_device_twice():
     tree()

@@ -332,7 +332,7 @@ def several_threads_same_result():
     docs = [verify(d.images, '--threads', n, status=DAMAGED)
             for n in (1, 2, 7)]
     for doc in docs:
-        for name in ('seconds', 'MB_per_second'):
+        for name in ('seconds', 'megabytes_per_second'):
             del doc[name]
     equal(docs[1], docs[0], 'two threads')
     equal(docs[2], docs[0], 'seven threads')

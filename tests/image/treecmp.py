@@ -107,7 +107,7 @@ class Comparison:
         if self.times:
             check('mtime', sa.st_mtime_ns, sb.st_mtime_ns)
         # reading one name of a file changes it for the others
-        if self.atime_is_mtime and sb.st_ino not in self.links_b:
+        if self.atime_is_mtime and (sb.st_dev, sb.st_ino) not in self.links_b:
             check('atime', sa.st_mtime_ns, sb.st_atime_ns)
         if stat.S_ISCHR(sa.st_mode) or stat.S_ISBLK(sa.st_mode):
             check('device', sa.st_rdev, sb.st_rdev)
@@ -116,12 +116,17 @@ class Comparison:
         xa, xb = attributes(pa), attributes(pb)
         for n in sorted((set(xa) | set(xb)) - self.ignore_xattrs):
             check('attribute ' + n, xa.get(n), xb.get(n))
-        if not stat.S_ISDIR(sa.st_mode):
-            check('links', sa.st_nlink, sb.st_nlink)
-            if sa.st_nlink > 1:
-                self.links_a.setdefault(sa.st_ino, set()).add(rel)
-            if sb.st_nlink > 1:
-                self.links_b.setdefault(sb.st_ino, set()).add(rel)
+        # a name of the original may lie outside of the tree: there names
+        # are compared, not counts
+        if not stat.S_ISDIR(sa.st_mode) and sa.st_nlink > 1:
+            names = self.links_a.setdefault((sa.st_dev, sa.st_ino), set())
+            names.add(rel)
+            if len(names) == sa.st_nlink:
+                check('links', sa.st_nlink, sb.st_nlink)
+        elif not stat.S_ISDIR(sa.st_mode):
+            check('links', 1, sb.st_nlink)
+        if not stat.S_ISDIR(sb.st_mode) and sb.st_nlink > 1:
+            self.links_b.setdefault((sb.st_dev, sb.st_ino), set()).add(rel)
         if stat.S_ISREG(sa.st_mode):
             check('size', sa.st_size, sb.st_size)
             if sa.st_size == sb.st_size:
@@ -130,10 +135,12 @@ class Comparison:
                     self.note(rel, 'contents differ at byte %d' % at)
 
     def compare_links(self):
-        groups_b = {frozenset(g) for g in self.links_b.values()}
-        for group in self.links_a.values():
-            if frozenset(group) not in groups_b:
-                self.note(min(group), 'hard links differ')
+        groups_a = {frozenset(g) for g in self.links_a.values() if len(g) > 1}
+        groups_b = {frozenset(g) for g in self.links_b.values() if len(g) > 1}
+        for group in groups_a ^ groups_b:
+            self.note(min(group), 'hard links differ: %d names are one file'
+                      ' only in %s' % (len(group), 'the original'
+                                       if group in groups_a else 'the copy'))
 
 
 def differences(a, b, **options):

@@ -651,6 +651,39 @@ static void test_labels(void **state)
 	drop_pool();
 }
 
+/*
+ * The trailer of every strip that is left, beside as many members as may go:
+ * then stripes are found by their footers alone, which may be decoded only.
+ */
+static void test_labels_degraded(void **state)
+{
+	u32 i, image, strip, mask;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct policy_case *c = &cases[i];
+
+		print_message("  %s\n", c->name);
+		make_case(c);
+		for (image = 0; image < nr_images; image++) {
+			const struct vfsr_member *m = &made.member[image];
+
+			for (strip = 0; strip < m->nr_strips; strip++)
+				smash(image,
+				      (m->strip_sector - 1) *
+						      VFSR_SECTOR_BYTES +
+					      ((u64)(strip + 1)
+					       << made.strip_shift),
+				      VFSR_SECTOR_BYTES);
+		}
+		for (mask = 1; mask < 1u << c->nr; mask++)
+			if (c->nr - (u32)__builtin_popcount(mask) == c->m &&
+			    (c->nr < 4 || prng_below(3) == 0))
+				expect_all(mask);
+		drop_pool();
+	}
+}
+
 static void test_truncated(void **state)
 {
 	(void)state;
@@ -853,6 +886,7 @@ int main(void)
 		cmocka_unit_test(test_beyond_guarantee),
 		cmocka_unit_test(test_roots),
 		cmocka_unit_test(test_labels),
+		cmocka_unit_test(test_labels_degraded),
 		cmocka_unit_test(test_truncated),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_histories),

@@ -113,15 +113,15 @@ static void uuids_round_trip(void **state)
 	vfsr_uuid_text(uuid, buf);
 	assert_string_equal(buf, text);
 	assert_int_equal(vfsr_uuid_parse("0123", uuid), -EINVAL);
-	assert_int_equal(
-		vfsr_uuid_parse("01234567-89ab-cdef-0123-456789abcdeg", uuid),
-		-EINVAL);
+	assert_int_equal(vfsr_uuid_parse("01234567-89ab-cdef-0123-456789abcdeg",
+					 uuid),
+			 -EINVAL);
 	assert_int_equal(
 		vfsr_uuid_parse("01234567-89ab-cdef-0123-456789abcdef0", uuid),
 		-EINVAL);
-	assert_int_equal(
-		vfsr_uuid_parse("0123456789abcdef0123456789abcdef", uuid),
-		-EINVAL);
+	assert_int_equal(vfsr_uuid_parse("0123456789abcdef0123456789abcdef",
+					 uuid),
+			 -EINVAL);
 }
 
 static void names_are_printable(void **state)

@@ -48,7 +48,7 @@ static bool is_rotational(dev_t rdev)
 		"/sys/dev/block/%u:%u/queue/rotational",
 		"/sys/dev/block/%u:%u/../queue/rotational", /* of a partition */
 	};
-	char path[128], line[16];
+	char path[128], line[16] = "";
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(form); i++) {

@@ -39,6 +39,15 @@ void fill_skip(struct fill *f, const char *what, int err)
 	errno = err;
 }
 
+void fill_changed(struct fill *f, const char *what)
+{
+	char *path = vfsr_name_text(f->path, f->path_bytes);
+
+	f->stats->changed++;
+	vfsr_warn("%s: %s", path, what);
+	free(path);
+}
+
 /* Data below the root, for the progress display alone. */
 static u64 tree_bytes(const char *root)
 {

@@ -25,15 +25,21 @@ struct vfsr_fill_stats {
 	u64 state_bytes[VFSR_NR_STATES]; /* logical, per state */
 	u64 stored_bytes;	/* of file data */
 	u64 shared_chunks;	/* chunks with data of several files */
-	u64 skipped;		/* files that changed or could not be read */
+	u64 changed;		/* what changed while it was read */
+	u64 skipped;		/* what could not be read */
 };
 
 /**
  * vfsr_fill - write the tree into the open transaction
+ * @w: writer of the transaction; the caller commits it
+ * @s: its record; counters of inodes and bytes are set
+ * @opts: what to write and how
+ * @stats: out: what was written
  *
- * Files that cannot be read or change while being read are reported by path and
- * counted in @stats; the function goes on and returns -EIO at the end, so that
- * mkfs fails without a usable pool. Sockets, fifos and devices are made as inodes.
+ * What cannot be read is reported by path and counted in @stats; the function
+ * goes on and returns -EIO at the end, so that mkfs fails without a usable pool.
+ * Files that change meanwhile are reported and counted too, but kept as they were
+ * read, with the size they had at first: trees that live can be taken. Sockets, fifos and devices are made as inodes.
  * atime, ctime and btime are set to mtime, so that equal trees give equal pools.
  */
 int vfsr_fill(struct vfsr_writer *w, struct vfsr_super *s,

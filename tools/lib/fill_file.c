@@ -266,7 +266,10 @@ void fill_file_placed(struct fill *f, struct fill_file *file,
 
 /* --- data --- */
 
-/* Read exactly @bytes; false: reported, and no use in going on. */
+/*
+ * Read exactly @bytes; false: reported, and no use in going on. Behind the end
+ * of a file that became shorter there are zeros.
+ */
 static bool read_all(struct fill *f, int fd, u8 *buf, u32 bytes, u64 pos)
 {
 	ssize_t n;
@@ -275,12 +278,14 @@ static bool read_all(struct fill *f, int fd, u8 *buf, u32 bytes, u64 pos)
 		n = pread(fd, buf, bytes, (off_t)pos);
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n <= 0) {
-			fill_skip(f,
-				  n ? "cannot read" :
-				      "became shorter while it was read",
-				  n ? errno : 0);
+		if (n < 0) {
+			fill_skip(f, "cannot read", errno);
 			return false;
+		}
+		if (!n) {
+			memset(buf, 0, bytes);
+			f->shorter = true;
+			return true;
 		}
 		buf += n;
 		pos += (u64)n;
@@ -408,6 +413,7 @@ static void read_file(struct fill *f, struct fill_file *file, int fd,
 	bool ok = true;
 
 	file->in.size = size;
+	f->shorter = false;
 	if (!size)
 		return;
 	if (size <= INLINE_MAX)
@@ -422,12 +428,16 @@ static void read_file(struct fill *f, struct fill_file *file, int fd,
 	end_run(f, file);
 	if (!ok)
 		return;
-	if (fstat(fd, &now))
+	if (f->shorter)
+		fill_changed(
+			f,
+			"became shorter while it was read; what is missing is taken as zeros");
+	else if (fstat(fd, &now))
 		fill_skip(f, "cannot read its attributes", errno);
 	else if (now.st_size != st->st_size ||
 		 now.st_mtim.tv_sec != st->st_mtim.tv_sec ||
 		 now.st_mtim.tv_nsec != st->st_mtim.tv_nsec)
-		fill_skip(f, "changed while it was read", 0);
+		fill_changed(f, "changed while it was read");
 }
 
 static void read_link(struct fill *f, struct fill_file *file, int dirfd,

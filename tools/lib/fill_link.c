@@ -245,8 +245,10 @@ struct fill_link *fill_link_seen(struct fill *f, const struct stat *st)
 		return NULL;
 	if (l->state == FILL_LINK_DONE) {
 		/* the host's count was too small: a name was made meanwhile */
-		fill_skip(f, "got another name while the tree was read", 0);
-		return l;
+		fill_changed(
+			f,
+			"got another name while the tree was read; that one is taken as a file of its own");
+		return NULL;
 	}
 	l->seen++;
 	f->stats->hardlinks++;

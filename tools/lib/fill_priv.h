@@ -197,6 +197,7 @@ struct fill {
 	u8 *value; /* an attribute's value, a link's target */
 	u64 no_xattr_dev; /* host device without attributes */
 	bool have_no_xattr_dev;
+	bool shorter; /* the file at hand ended early */
 };
 
 #define FILL_SCRATCH_BYTES 65536u /* XATTR_LIST_MAX; a value's limit too */
@@ -205,6 +206,8 @@ struct fill {
 int fill_fail(struct fill *f, int err);
 /* Report one object that could not be taken, and count it. */
 void fill_skip(struct fill *f, const char *what, int err);
+/* Warn of an object that changed while it was read, and count it. */
+void fill_changed(struct fill *f, const char *what);
 
 /* --- fill_pipe.c --- */
 
@@ -286,7 +289,7 @@ void fill_file_release(struct fill *f);
 
 /* --- fill_link.c --- */
 
-/* One more name of an inode; NULL if it is new. */
+/* One more name of an inode; NULL if it is new, or to be taken as new. */
 struct fill_link *fill_link_seen(struct fill *f, const struct stat *st);
 void fill_link_new(struct fill *f, const struct stat *st, u64 id);
 /* The root node of an inode in the table is complete. */

@@ -125,6 +125,15 @@ static void leave(struct fill *f)
 	fill_dir_free(d);
 }
 
+/* A name that went away meanwhile is none of the tree. */
+static void cannot_look(struct fill *f, const char *what)
+{
+	if (errno == ENOENT)
+		fill_changed(f, "went away while the tree was read; left out");
+	else
+		fill_skip(f, what, errno);
+}
+
 /*
  * Attributes of a name, and a descriptor (else -1) where it is a file or
  * directory. false: reported.
@@ -135,7 +144,7 @@ static bool look(struct fill *f, const struct fill_dir *d,
 	*fd = -1;
 	if (n->type != VFSR_DT_REG && n->type != VFSR_DT_DIR) {
 		if (fstatat(d->fd, n->text, st, AT_SYMLINK_NOFOLLOW)) {
-			fill_skip(f, "cannot read its attributes", errno);
+			cannot_look(f, "cannot read its attributes");
 			return false;
 		}
 		if (!S_ISREG(st->st_mode) && !S_ISDIR(st->st_mode))
@@ -143,7 +152,7 @@ static bool look(struct fill *f, const struct fill_dir *d,
 	}
 	*fd = open_at(d->fd, n->text);
 	if (*fd < 0) {
-		fill_skip(f, "cannot open", errno);
+		cannot_look(f, "cannot open");
 		return false;
 	}
 	if (fstat(*fd, st)) {
@@ -153,7 +162,9 @@ static bool look(struct fill *f, const struct fill_dir *d,
 	}
 	if (!S_ISREG(st->st_mode) && !S_ISDIR(st->st_mode)) {
 		close(*fd);
-		fill_skip(f, "changed while the tree was read", 0);
+		fill_changed(
+			f,
+			"became something else while the tree was read; left out");
 		return false;
 	}
 	return true;

@@ -3,7 +3,7 @@
  * Messages and results of the tools: see out.h. Messages are written with one
  * call each, so that lines of several threads do not mix.
  */
-#include <ctype.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -70,6 +70,41 @@ void vfsr_note(const char *fmt, ...)
 	va_end(ap);
 }
 
+static const char *interrupt_text;
+static int interrupt_status;
+
+/* Only calls that a handler may make. */
+static void on_interrupt(int sig)
+{
+	static const char clear[] = "\r\033[K";
+	ssize_t n = 0;
+
+	if (isatty(2))
+		n = write(2, clear, sizeof(clear) - 1);
+	n += write(2, interrupt_text, strlen(interrupt_text));
+	(void)n;
+	if (interrupt_status >= 0)
+		_exit(interrupt_status);
+	/* reset by SA_RESETHAND: ends the program, and the caller sees why */
+	raise(sig);
+}
+
+void vfsr_interrupt_text(const char *text, int status)
+{
+	struct sigaction act = { .sa_handler = on_interrupt,
+				 .sa_flags = (int)SA_RESETHAND };
+
+	interrupt_text = text;
+	interrupt_status = status;
+	sigaction(SIGINT, &act, NULL);
+	sigaction(SIGTERM, &act, NULL);
+}
+
+const char *vfsr_plural(u64 n)
+{
+	return n == 1 ? "" : "s";
+}
+
 void vfsr_complain(const char *pool, int dev, u64 grid, u64 ino,
 		   const struct vfsr_fault *f)
 {
@@ -130,18 +165,33 @@ static bool label_of(const char *name, char *label, size_t room)
 	return size;
 }
 
-static void print_scalar(struct json_object *v, bool size)
+/* A number, a word or a size as people read it. The caller frees. */
+static char *scalar_text(struct json_object *v, bool size)
 {
 	char buf[32];
+	char *text;
 
 	if (size && json_object_is_type(v, json_type_int))
-		printf("%s", vfsr_size_text(json_object_get_uint64(v), buf));
+		vfsr_size_text(json_object_get_uint64(v), buf);
 	else if (json_object_is_type(v, json_type_double))
-		printf("%.2f", json_object_get_double(v));
+		snprintf(buf, sizeof(buf), "%.2f", json_object_get_double(v));
 	else if (json_object_is_type(v, json_type_boolean))
-		printf("%s", json_object_get_boolean(v) ? "yes" : "no");
+		snprintf(buf, sizeof(buf), "%s",
+			 json_object_get_boolean(v) ? "yes" : "no");
 	else
-		printf("%s", json_object_get_string(v));
+		buf[0] = '\0';
+	text = strdup(buf[0] ? buf : json_object_get_string(v));
+	if (!text)
+		abort();
+	return text;
+}
+
+static void print_scalar(struct json_object *v, bool size)
+{
+	char *text = scalar_text(v, size);
+
+	fputs(text, stdout);
+	free(text);
 }
 
 static bool is_nested(struct json_object *v)
@@ -188,10 +238,104 @@ static void print_inner(struct json_object *v, int depth)
 	}
 }
 
+/* --- tables --- */
+
+#define TABLE_COLUMNS	16
+
+struct column {
+	const char *key;
+	char label[64];
+	size_t width;
+	bool size;	/* of bytes */
+	bool left;	/* words; numbers go to the right */
+};
+
+/* Columns of a list's elements; 0 where they are not all alike and simple. */
+static unsigned int table_columns(struct json_object *list, struct column *c)
+{
+	struct json_object *first = json_object_array_get_idx(list, 0);
+	size_t nr = json_object_array_length(list), i;
+	unsigned int columns = 0, j;
+
+	if (!json_object_is_type(first, json_type_object))
+		return 0;
+	json_object_object_foreach(first, key, val) {
+		if (columns == TABLE_COLUMNS || !val || is_nested(val))
+			return 0;
+		c[columns].key = key;
+		c[columns].left = false;
+		c[columns].size = label_of(key, c[columns].label,
+					   sizeof(c[columns].label));
+		c[columns].width = strlen(c[columns].label);
+		columns++;
+	}
+	for (i = 0; i < nr; i++) {
+		struct json_object *o = json_object_array_get_idx(list, i);
+
+		if (!json_object_is_type(o, json_type_object) ||
+		    json_object_object_length(o) != (int)columns)
+			return 0;
+		for (j = 0; j < columns; j++) {
+			struct json_object *v;
+			char *text;
+
+			if (!json_object_object_get_ex(o, c[j].key, &v) || !v ||
+			    is_nested(v))
+				return 0;
+			text = scalar_text(v, c[j].size);
+			c[j].width = max_t(size_t, c[j].width, strlen(text));
+			if (!c[j].size &&
+			    strspn(text, "0123456789.-") != strlen(text))
+				c[j].left = true;
+			free(text);
+		}
+	}
+	return columns;
+}
+
+static void print_cell(const struct column *c, const char *text, bool last)
+{
+	if (last && c->left)
+		printf("  %s", text);
+	else
+		printf("  %*s", c->left ? -(int)c->width : (int)c->width, text);
+}
+
+/* A list of like elements: a line of names, and one for each. */
+static bool print_table(const char *label, struct json_object *list, int depth)
+{
+	struct column c[TABLE_COLUMNS];
+	size_t nr = json_object_array_length(list), i;
+	unsigned int columns = nr ? table_columns(list, c) : 0, j;
+
+	if (columns < 2)
+		return false;
+	printf("%*s%s\n%*s", 2 * depth, "", label, 2 * depth, "");
+	for (j = 0; j < columns; j++)
+		print_cell(&c[j], c[j].label, j + 1 == columns);
+	putchar('\n');
+	for (i = 0; i < nr; i++) {
+		struct json_object *o = json_object_array_get_idx(list, i);
+
+		printf("%*s", 2 * depth, "");
+		for (j = 0; j < columns; j++) {
+			char *text = scalar_text(
+				json_object_object_get(o, c[j].key), c[j].size);
+
+			print_cell(&c[j], text, j + 1 == columns);
+			free(text);
+		}
+		putchar('\n');
+	}
+	return true;
+}
+
 static void print_list(const char *label, struct json_object *list, int depth)
 {
 	size_t nr = json_object_array_length(list), i;
 
+	if (print_table(label, list, depth))
+		return;
 	for (i = 0; i < nr; i++) {
 		struct json_object *v = json_object_array_get_idx(list, i);
 

@@ -31,6 +31,19 @@ void vfsr_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Only with -v */
 void vfsr_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* "" for one, else "s". */
+const char *vfsr_plural(u64 n);
+
+/**
+ * vfsr_interrupt_text - what to say when the user ends the program
+ * @text: a whole line that stays valid: what is left behind, and what to do
+ * * @status: exit status then, or -1: end by the signal, so that a shell knows
+ *
+ * From now on SIGINT and SIGTERM print the text to stderr and end the program. A
+ * later call replaces it.
+ */
+void vfsr_interrupt_text(const char *text, int status);
+
 /**
  * vfsr_complain - report corruption in the one message grammar
  * @pool: label or uuid

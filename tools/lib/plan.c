@@ -74,15 +74,15 @@ static u16 default_r(unsigned int strip_shift)
 
 static struct vfsr_policy default_data(unsigned int nr_devs)
 {
+	unsigned int k = min_t(unsigned int, nr_devs - 2, MAX_DATA_COLUMNS);
+
 	if (nr_devs == 1)
 		return (struct vfsr_policy){ ONE_DEVICE_COLUMNS, 1, 1 };
 	if (nr_devs == 2)
 		return (struct vfsr_policy){ 1, 1, 1 };
 	if (nr_devs == 3)
 		return (struct vfsr_policy){ 2, 1, 1 };
-	return (struct vfsr_policy){
-		(u8)min_t(unsigned int, nr_devs - 2, MAX_DATA_COLUMNS), 2, 1
-	};
+	return (struct vfsr_policy){ (u8)k, 2, 1 };
 }
 
 static struct vfsr_policy default_meta(unsigned int nr_devs)
@@ -133,7 +133,7 @@ static unsigned int strip_shift_max(const struct vfsr_plan_in *in)
 static bool choose_strip(const struct vfsr_plan_in *in, struct choice *c,
 			 struct strips *st)
 {
-	unsigned int first = in->strip_shift, last = in->strip_shift;
+	unsigned int first = in->strip_shift, last = first;
 
 	if (!in->strip_shift) {
 		first = strip_shift_max(in);
@@ -191,7 +191,7 @@ static int check_wishes(const struct vfsr_plan_in *in, char *why,
 			size_t why_bytes)
 {
 	if (!in->nr_devs || in->nr_devs > VFSR_MAX_MEMBERS) {
-		snprintf(why, why_bytes, "a pool has 1 to %u devices, not %u",
+		snprintf(why, why_bytes, "a pool has 1 to %d devices, not %u",
 			 VFSR_MAX_MEMBERS, in->nr_devs);
 		return -EINVAL;
 	}

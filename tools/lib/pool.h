@@ -233,9 +233,8 @@ int vfsr_stripe_entries(struct vfsr_pool *p, struct vfsr_grid *g,
  *
  * Return: number of bad sectors, or a negative errno.
  */
-int vfsr_pool_read_sectors(struct vfsr_pool *p, struct vfsr_grid *g,
-			   u32 sector, u32 nr, u8 *buf, u8 *bad,
-			   struct vfsr_ws *ws);
+int vfsr_pool_read_sectors(struct vfsr_pool *p, struct vfsr_grid *g, u32 sector,
+			   u32 nr, u8 *buf, u8 *bad, struct vfsr_ws *ws);
 
 /**
  * vfsr_pool_read_stored - the stored bytes of a chunk
@@ -283,8 +282,8 @@ int vfsr_map_lookup(struct vfsr_pool *p, u64 id, struct vfsr_chunk *c,
 /* Called with every id in use, ascending; non-zero ends the walk. */
 typedef int (*vfsr_map_visit)(void *arg, const struct vfsr_chunk *c);
 /* Called with every map page as a chunk (kind MAP), parents first; may be NULL. */
-int vfsr_map_walk(struct vfsr_pool *p, struct vfsr_ws *ws,
-		  vfsr_map_visit visit, vfsr_map_visit page, void *arg);
+int vfsr_map_walk(struct vfsr_pool *p, struct vfsr_ws *ws, vfsr_map_visit visit,
+		  vfsr_map_visit page, void *arg);
 
 /**
  * vfsr_node_read - a node, checked by vfsr_node_ok()

@@ -27,6 +27,7 @@ struct trial {
 	u32 have_sum; /* columns whose @sum is known */
 	struct vfsr_footer *ft;
 	u8 *out; /* the footer's sector */
+	bool any_depth; /* the stripe may be less deep than @e says */
 };
 
 static u8 *nth(u8 *sectors, u32 i)
@@ -37,8 +38,13 @@ static u8 *nth(u8 *sectors, u32 i)
 /* Is a sector the footer looked for? */
 static bool accept(struct trial *t, const u8 *sector)
 {
-	if (vfsr_footer_decode(sector, t->p->super->pool_uuid, t->ft, NULL) ||
-	    !stripe_fits(t->g, t->e, t->ft))
+	struct vfsr_extent_rows e = *t->e;
+
+	if (vfsr_footer_decode(sector, t->p->super->pool_uuid, t->ft, NULL))
+		return false;
+	if (t->any_depth)
+		e.depth = min_t(u32, e.depth, t->ft->depth);
+	if (!stripe_fits(t->g, &e, t->ft))
 		return false;
 	memcpy(t->out, sector, VFSR_SECTOR_BYTES);
 	return true;
@@ -69,7 +75,7 @@ static bool try_mask(struct trial *t, u32 mask)
 static bool try_sets(struct trial *t)
 {
 	u32 n = t->g->g.n, m = t->g->g.m, nr_trials = 0;
-	u32 free_cols[VFSR_MAX_COLUMNS], pick[VFSR_MAX_PARITY];
+	u32 free_cols[VFSR_MAX_COLUMNS] = { 0 }, pick[VFSR_MAX_PARITY];
 	u32 nr_free = 0, size, i, mask;
 
 	for (i = 0; i < n; i++)
@@ -154,27 +160,51 @@ static bool try_columns(struct trial *t, u8 *one, struct vfsr_ws *ws)
 	return try_mask(t, t->gone);
 }
 
+/* Read the row of a copy. */
+static void read_row(struct trial *t, u32 copy)
+{
+	u32 col;
+	u8 state;
+
+	t->col = copy ? t->g->g.k - 1u : 0;
+	t->row = copy ? t->e->row + t->e->depth - 1 : t->e->row;
+	t->gone = 1u << t->col;
+	t->have_sum = 0;
+	for (col = 0; col < t->g->g.n; col++) {
+		grid_read_run(t->p, t->g, t->e, col, t->row, 1,
+			      nth(t->raw, col), &state);
+		if (state != SECTOR_OK)
+			t->gone |= 1u << col;
+	}
+}
+
 /* Both copies, one after the other. */
 static int recover(struct trial *t, bool hard, u8 *one, struct vfsr_ws *ws)
 {
-	u32 copy, col;
-	u8 state;
+	u32 copy;
 
 	for (copy = 0; copy < 2; copy++) {
-		t->col = copy ? t->g->g.k - 1u : 0;
-		t->row = copy ? t->e->row + t->e->depth - 1 : t->e->row;
-		t->gone = 1u << t->col;
-		t->have_sum = 0;
-		for (col = 0; col < t->g->g.n; col++) {
-			grid_read_run(t->p, t->g, t->e, col, t->row, 1,
-				      nth(t->raw, col), &state);
-			if (state != SECTOR_OK)
-				t->gone |= 1u << col;
-		}
+		read_row(t, copy);
 		if (hard ? try_columns(t, one, ws) : try_sets(t))
 			return 0;
 	}
 	return -EIO;
+}
+
+/* Sectors for a trial; NULL: no memory. The caller frees them. */
+static u8 *trial_room(struct trial *t)
+{
+	u32 n = t->g->g.n;
+	u8 *room = aligned_alloc(VFSR_SECTOR_BYTES,
+				 (size_t)(2 * n + VFSR_MAX_PARITY + 2) *
+					 VFSR_SECTOR_BYTES);
+
+	if (!room)
+		return NULL;
+	t->raw = room;
+	t->sum = nth(room, n);
+	t->try = nth(room, 2 * n);
+	return room;
 }
 
 int footer_recover(struct vfsr_pool *p, struct vfsr_grid *g,
@@ -188,21 +218,16 @@ int footer_recover(struct vfsr_pool *p, struct vfsr_grid *g,
 		.ft = ft,
 		.out = sector,
 	};
-	u32 n = g->g.n;
 	u8 *room;
 	int err;
 
 	if (hard ? !g->g.r || g->state != VFSR_STRIP_SEALED : !g->g.m)
 		return -EIO;
-	room = aligned_alloc(VFSR_SECTOR_BYTES,
-			     (size_t)(2 * n + VFSR_MAX_PARITY + 2) *
-				     VFSR_SECTOR_BYTES);
+	room = trial_room(&t);
 	if (!room)
 		return -ENOMEM;
-	t.raw = room;
-	t.sum = nth(room, n);
-	t.try = nth(room, 2 * n);
-	err = recover(&t, hard, nth(room, 2 * n + VFSR_MAX_PARITY + 1), ws);
+	err = recover(&t, hard, nth(room, 2 * g->g.n + VFSR_MAX_PARITY + 1),
+		      ws);
 	free(room);
 	return err;
 }
@@ -223,9 +248,52 @@ static void learn_places(struct vfsr_grid *g, const struct vfsr_footer *ft)
 	}
 }
 
+/*
+ * Depth of the stripe of at most @most rows whose first row is @row, by row
+ * decodes; 0: none gives a footer. Where the first copy is depends on no depth
+ * in a spread grid; else each depth has a row of its own to try, of which only
+ * those columns are taken for lost that cannot be read.
+ */
+static u32 depth_by_trial(struct vfsr_pool *p, struct vfsr_grid *g, u32 row,
+			  u32 most, bool thorough, struct vfsr_footer *ft,
+			  u8 *sector)
+{
+	bool spread = g->g.layout == VFSR_LAYOUT_SPREAD;
+	struct vfsr_extent_rows e = { .row = row, .depth = most };
+	struct trial t = {
+		.p = p,
+		.g = g,
+		.e = &e,
+		.ft = ft,
+		.out = sector,
+		.any_depth = spread,
+	};
+	u8 *room = g->g.m ? trial_room(&t) : NULL;
+	bool found = false;
+
+	if (!room)
+		return 0;
+	read_row(&t, 0);
+	found = thorough ? try_sets(&t) : try_mask(&t, t.gone);
+	t.any_depth = false;
+	for (; thorough && !found && e.depth; e.depth--) {
+		if (!spread) {
+			read_row(&t, 0);
+			found = try_mask(&t, t.gone);
+		}
+		if (!found) {
+			read_row(&t, 1);
+			found = e.depth == most ? try_sets(&t) :
+						  try_mask(&t, t.gone);
+		}
+	}
+	free(room);
+	return found ? ft->depth : 0;
+}
+
 /* Depth of the stripe that starts at a row; 0: no footer says. */
 static u32 depth_at(struct vfsr_pool *p, struct vfsr_grid *g, u32 row,
-		    bool thorough, u8 *sector, struct vfsr_ws *ws)
+		    bool thorough, u8 *sector)
 {
 	u32 most = min_t(u32, g->g.depth, g->g.data_rows - row);
 	struct vfsr_extent_rows e = { .row = row, .depth = most };
@@ -253,16 +321,16 @@ static u32 depth_at(struct vfsr_pool *p, struct vfsr_grid *g, u32 row,
 			return e.depth;
 		}
 	}
-	e.depth = most;
-	if (thorough && !footer_recover(p, g, &e, false, ws, sector, &ft)) {
+	/* a search of many rows tries what cannot be read, and no guesses */
+	if (!thorough && state == SECTOR_OK)
+		return 0;
+	e.depth = depth_by_trial(p, g, row, most, thorough, &ft, sector);
+	if (e.depth)
 		learn_places(g, &ft);
-		return most;
-	}
-	return 0;
+	return e.depth;
 }
 
-int grid_scan_starts(struct vfsr_pool *p, struct vfsr_grid *g,
-		     struct vfsr_ws *ws)
+int grid_scan_starts(struct vfsr_pool *p, struct vfsr_grid *g)
 {
 	u8 *sector = aligned_alloc(VFSR_SECTOR_BYTES, VFSR_SECTOR_BYTES);
 	u32 row = 0, next, depth;
@@ -272,9 +340,9 @@ int grid_scan_starts(struct vfsr_pool *p, struct vfsr_grid *g,
 		return -ENOMEM;
 	memset(g->starts, 0, sizeof(g->starts));
 	while (row < g->g.data_rows) {
-		depth = depth_at(p, g, row, true, sector, ws);
+		depth = depth_at(p, g, row, true, sector);
 		for (next = row + 1; !depth && next < g->g.data_rows; next++)
-			if (depth_at(p, g, next, false, sector, ws))
+			if (depth_at(p, g, next, false, sector))
 				break;
 		if (!depth && next >= g->g.data_rows)
 			break;

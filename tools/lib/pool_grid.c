@@ -119,8 +119,7 @@ static int apply_trailer(struct vfsr_grid *g, const struct vfsr_trailer *t)
  * The newest trailer of those columns whose place is certain, else of any: a
  * sealed grid whose column was moved has a newer list of places.
  */
-static int load_sealed(struct vfsr_pool *p, struct vfsr_grid *g,
-		       struct vfsr_ws *ws)
+static int load_sealed(struct vfsr_pool *p, struct vfsr_grid *g)
 {
 	const u8 *uuid = p->super->pool_uuid;
 	struct vfsr_trailer *t = malloc(2 * sizeof(*t));
@@ -156,8 +155,7 @@ static int load_sealed(struct vfsr_pool *p, struct vfsr_grid *g,
 		}
 	}
 	if (!err)
-		err = found ? apply_trailer(g, best) :
-			      grid_scan_starts(p, g, ws);
+		err = found ? apply_trailer(g, best) : grid_scan_starts(p, g);
 	free(sector);
 	free(t);
 	return err;
@@ -165,11 +163,12 @@ static int load_sealed(struct vfsr_pool *p, struct vfsr_grid *g,
 
 int vfsr_grid_load(struct vfsr_pool *p, struct vfsr_grid *g, struct vfsr_ws *ws)
 {
+	(void)ws;
 	if (__atomic_load_n(&g->loaded, __ATOMIC_ACQUIRE))
 		return g->load_error;
 	pthread_mutex_lock(&p->priv->grid_lock);
 	if (!g->loaded) {
-		g->load_error = load_sealed(p, g, ws);
+		g->load_error = load_sealed(p, g);
 		if (g->load_error)
 			vfsr_warn(
 				"pool %s: grid %llu: no trailer and no footer of it can be read (%s); attach missing devices",

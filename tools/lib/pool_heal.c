@@ -101,6 +101,9 @@ void heal_done(struct vfsr_pool *p, struct vfsr_grid *g,
 	if (pos < 0)
 		return; /* rebuilt for a missing member: nobody's bad sector */
 	heal_mark(p, g, e, col, row, MARK_HEALED);
+	/* without a trailer nothing verifies column parity */
+	if (row >= g->g.data_rows && row < g->g.rows && !g->parity_crc)
+		return;
 	if (!write_back || heal_marked(p, g, col, row, MARK_WRITTEN))
 		return;
 	if (!vfsr_dev_write(p->dev[member], data, VFSR_SECTOR_BYTES, (u64)pos))
@@ -222,18 +225,20 @@ static u8 *healer_sector(void *ctx, u32 col, u32 row)
 	struct vfsr_grid *g = h->g;
 	struct vfsr_extent_rows e = { .row = row, .depth = 1 };
 	u8 **at = &h->sector[row * g->g.n + col];
-	u8 state;
+	u8 state, *data;
 
 	if (row < g->g.data_rows &&
 	    vfsr_stripe_at(&g->g, g->starts, g->rows_used, row, &e))
 		return h->zero;
-	if (*at)
-		return *at;
-	*at = slab_sector(h);
-	if (!*at || h->bad0[row] >> col & 1)
-		return *at;
-	grid_read_run(h->p, g, &e, col, row, 1, *at, &state);
-	return state == SECTOR_OK ? *at : NULL;
+	data = *at;
+	if (data)
+		return data;
+	data = slab_sector(h);
+	*at = data;
+	if (!data || h->bad0[row] >> col & 1)
+		return data;
+	grid_read_run(h->p, g, &e, col, row, 1, data, &state);
+	return state == SECTOR_OK ? data : NULL;
 }
 
 static bool healer_rebuilt(void *ctx, u32 col, u32 row, u8 *data)

@@ -121,7 +121,14 @@ static int member_by_record(const struct vfsr_super *s,
 /* Do two records of one number say the same, but for whose copy it is? */
 static bool same_record(const struct vfsr_super *a, const struct vfsr_super *b)
 {
-	return a->transaction == b->transaction &&
+	u16 i;
+
+	/* two halves of a pool that went on apart gave each other up */
+	for (i = 0; i < a->nr_members && a->nr_members == b->nr_members; i++)
+		if (a->member[i].state != b->member[i].state)
+			return false;
+	return a->nr_members == b->nr_members &&
+	       a->transaction == b->transaction &&
 	       a->map_place == b->map_place && a->map_crc == b->map_crc &&
 	       a->committed.sec == b->committed.sec &&
 	       a->committed.nsec == b->committed.nsec &&

@@ -149,8 +149,7 @@ int footer_recover(struct vfsr_pool *p, struct vfsr_grid *g,
 		   const struct vfsr_extent_rows *e, bool hard,
 		   struct vfsr_ws *ws, u8 *sector, struct vfsr_footer *ft);
 /* Find stripe starts without a trailer. */
-int grid_scan_starts(struct vfsr_pool *p, struct vfsr_grid *g,
-		     struct vfsr_ws *ws);
+int grid_scan_starts(struct vfsr_pool *p, struct vfsr_grid *g);
 
 /* --- pool_heal.c --- */
 
@@ -189,7 +188,7 @@ static inline bool same_geometry(const struct vfsr_geometry *a,
 
 static inline u32 mask_all(const struct vfsr_grid *g)
 {
-	return ~(u32)0 >> (VFSR_MAX_COLUMNS - g->g.n);
+	return g->g.n ? ~(u32)0 >> (VFSR_MAX_COLUMNS - g->g.n) : 0;
 }
 
 #endif

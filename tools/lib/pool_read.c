@@ -286,6 +286,9 @@ static u64 pieces_of_sector(u32 i, u32 byte, u32 stored)
 	u32 first = from / VFSR_SECTOR_BYTES;
 	u32 last = (min_t(u32, to, stored) - 1) / VFSR_SECTOR_BYTES;
 
+	/* a chunk has 32 pieces, and one more where it is not aligned */
+	if (!stored || last > VFSR_CHUNK_BYTES / VFSR_SECTOR_BYTES)
+		return ~(u64)0;
 	return ((u64)2 << last) - ((u64)1 << first);
 }
 

@@ -46,12 +46,16 @@ static void read_copies(struct vfsr_pool *p, struct vfsr_grid *g, u8 *sector,
 			c->good &= ~(1u << col);
 }
 
-/* Column-parity crcs of one column, from verified data rows. */
+/*
+ * Column-parity crcs of one column, from verified data rows. Classes whose
+ * parity row says the same go to @agree.
+ */
 static int parity_crcs(struct vfsr_pool *p, struct vfsr_grid *g, u32 col,
-		       u8 *room, u32 *crc, struct vfsr_ws *ws)
+		       u8 *room, u32 *crc, u8 *agree, struct vfsr_ws *ws)
 {
 	u8 *sum = room, *one = room + VFSR_SECTOR_BYTES;
-	u32 j, row;
+	u32 j, row, at;
+	u8 state;
 	int err;
 
 	for (j = 0; j < g->g.r; j++) {
@@ -63,17 +67,40 @@ static int parity_crcs(struct vfsr_pool *p, struct vfsr_grid *g, u32 col,
 			p->ops->xor_into(sum, one, VFSR_SECTOR_BYTES);
 		}
 		/* the parity row of row j's class */
-		row = vfsr_parity_row(&g->g, j) - g->g.data_rows;
-		crc[col * g->g.r + row] =
+		row = vfsr_parity_row(&g->g, j);
+		at = row - g->g.data_rows;
+		crc[col * g->g.r + at] =
 			vfsr_port_crc32c(0, sum, VFSR_SECTOR_BYTES);
+		grid_read_run(p, g, NULL, col, row, 1, one, &state);
+		if (state == SECTOR_OK && !memcmp(sum, one, VFSR_SECTOR_BYTES))
+			agree[at / 8] |= (u8)(1u << at % 8);
 	}
 	return 0;
 }
 
+/*
+ * Without a trailer the stripes are those whose footers were found. While
+ * members are missing one may be known to them alone, and a trailer without it
+ * would bury it: then column parity must confirm every class.
+ */
+static bool stripes_sure(const struct vfsr_grid *g, u32 present,
+			 const u8 *agree)
+{
+	u32 j;
+
+	if (present == mask_all(g))
+		return true;
+	for (j = 0; j < g->g.r; j++)
+		if (!(agree[j / 8] >> j % 8 & 1))
+			return false;
+	return g->g.r;
+}
+
 /* A trailer made of what the grid itself tells. */
-static int make_trailer(struct vfsr_pool *p, struct vfsr_grid *g,
+static int make_trailer(struct vfsr_pool *p, struct vfsr_grid *g, u32 present,
 			struct vfsr_trailer *t, struct vfsr_ws *ws)
 {
+	u8 agree[DIV_ROUND_UP(VFSR_MAX_PARITY_CRCS, 8)] = { 0 };
 	u8 *room;
 	u32 col;
 	int err = 0;
@@ -98,7 +125,9 @@ static int make_trailer(struct vfsr_pool *p, struct vfsr_grid *g,
 	memcpy(t->strip, g->strip, g->g.n * sizeof(t->strip[0]));
 	memcpy(t->device, g->device, g->g.n);
 	for (col = 0; !err && col < g->g.n; col++)
-		err = parity_crcs(p, g, col, room, t->parity_crc, ws);
+		err = parity_crcs(p, g, col, room, t->parity_crc, agree, ws);
+	if (!err && !stripes_sure(g, present, agree))
+		err = -EIO;
 	free(room);
 	return err;
 }
@@ -123,7 +152,7 @@ int vfsr_grid_heal_trailers(struct vfsr_pool *p, struct vfsr_grid *g,
 	read_copies(p, g, sector, c);
 	g->trailer_bad = c->present & ~c->good;
 	if (!c->good && write_back)
-		err = make_trailer(p, g, &c->newest, ws);
+		err = make_trailer(p, g, c->present, &c->newest, ws);
 	for (col = 0; col < g->g.n; col++) {
 		if (!(g->trailer_bad >> col & 1))
 			continue;

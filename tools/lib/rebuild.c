@@ -112,8 +112,10 @@ static const struct rebuild_stripe *choose_transaction(struct rebuild *r)
 		     j++) {
 			count += j == i ||
 				 r->stripe[j].serial != r->stripe[j - 1].serial;
-			if (r->stripe[j].commit)
-				mark = &r->stripe[j];
+			if (!r->stripe[j].commit)
+				continue;
+			r->two_histories |= mark != NULL;
+			mark = &r->stripe[j];
 		}
 		if (!mark)
 			continue;
@@ -358,6 +360,12 @@ static int find_state(struct rebuild *r, struct vfsr_super *s)
 		return err;
 	r->stats->grids = r->pool->nr_grids;
 	mark = choose_transaction(r);
+	if (r->two_histories) {
+		vfsr_error(
+			"pool %s: one transaction has two commit marks: another pool with this uuid was here before, and nothing tells their stripes apart; nothing was rebuilt",
+			r->pool->name);
+		return -EUCLEAN;
+	}
 	if (!mark) {
 		vfsr_error(
 			"pool %s: no stripe has a commit mark; attach missing devices and try again",

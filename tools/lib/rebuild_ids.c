@@ -40,7 +40,10 @@ static int collect_stripe(struct rebuild *r, struct vfsr_grid *g,
 	const u8 *table;
 	int got = 0, err;
 
-	if (ft->transaction > r->transaction)
+	/* the record knows the ceilings of all that was written before it */
+	if (ft->transaction > r->transaction ||
+	    ft->serial >= r->pool->super->next_serial ||
+	    ft->grid >= r->pool->super->next_grid)
 		return 0;
 	buf = malloc(VFSR_MAX_STRIPE_SECTORS * VFSR_SECTOR_BYTES);
 	if (!buf)

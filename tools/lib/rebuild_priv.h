@@ -51,6 +51,7 @@ struct rebuild {
 	size_t nr_stripes, room_stripes;
 	struct rebuild_ids ids;
 	u64 transaction; /* C: the newest that is whole */
+	bool two_histories; /* a transaction was committed twice */
 	u64 max_id, max_grid, max_serial, max_transaction;
 	u64 nr_inodes, logical_bytes;
 	u64 unread; /* nodes that the walk could not look below */

@@ -215,6 +215,8 @@ static int seen_add(struct seen *s, u64 ino)
 		free(s->slot);
 		*s = more;
 	}
+	if (!s->nr_slots)
+		return -ENOMEM;
 	/* ids are dense: neighbours land in neighbouring slots */
 	i = ino % s->nr_slots;
 	while (s->slot[i] && s->slot[i] != ino)

@@ -17,6 +17,8 @@
 #define VFSR_RESTORE_MAX_DEPTH 4096u /* levels of directories */
 #define VFSR_RESTORE_MAX_THREADS 64u
 
+#define VFSR_RESTORE_MESSAGES 20u /* errors of the target that are printed */
+
 struct vfsr_restore_opts {
 	const char *to; /* directory, made if absent */
 	char *const *paths; /* in the pool; none: everything */

@@ -12,7 +12,6 @@
 #include "lib/restore_impl.h"
 
 #define LIST_MAX 262144u /* entries of the JSON list */
-#define MESSAGES_MAX 20u
 
 /* With report_lock held. */
 static void list_add(struct vfsr_restore *rs, const char *path,
@@ -113,7 +112,7 @@ void vfsr_rerror(struct vfsr_restore *rs, const struct vfsr_rdir *d,
 
 	pthread_mutex_lock(&rs->report_lock);
 	rs->st->errors++;
-	if (rs->nr_messages++ >= MESSAGES_MAX && !vfsr_verbose) {
+	if (rs->nr_messages++ >= VFSR_RESTORE_MESSAGES && !vfsr_verbose) {
 		pthread_mutex_unlock(&rs->report_lock);
 		return;
 	}
@@ -122,8 +121,13 @@ void vfsr_rerror(struct vfsr_restore *rs, const struct vfsr_rdir *d,
 		advice = "; --overwrite replaces existing files";
 	else if (err == -EPERM && !rs->privileged)
 		advice = "; run as root";
+	else if (err == -EACCES)
+		advice = "; name a directory that you may write to";
+	else if (err == -ENOSPC || err == -EDQUOT)
+		advice = "; free some space, or restore to another place";
 	path = vfsr_rdir_path(d, name);
-	vfsr_error("%s: %s: %s%s", path, what, strerror(-err), advice);
+	vfsr_error("%s: cannot restore %s: %s: %s%s", rs->opts->to, path, what,
+		   strerror(-err), advice);
 	free(path);
 }
 

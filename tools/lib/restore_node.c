@@ -216,7 +216,7 @@ static void make_later(struct making *k, const struct vfsr_rname *n)
 	l->dir = vfsr_rdir_get(k->dir);
 	l->ino = n->ino;
 	l->type = n->type;
-	strcpy(l->name, k->name);
+	memcpy(l->name, k->name, strlen(k->name) + 1);
 	pthread_mutex_lock(&rs->lock);
 	l->next = rs->later;
 	rs->later = l;

@@ -35,7 +35,7 @@ static int add_run(struct scrub *s, u64 grid, u32 sector)
 		r->nr++;
 		return 0;
 	}
-	if (s->nr == s->room) {
+	if (!s->run || s->nr == s->room) {
 		size_t room = s->room ? s->room * 2 : 256;
 
 		r = realloc(s->run, room * sizeof(*r));
@@ -152,6 +152,25 @@ static u64 expected(const struct vfsr_pool *p)
 	return total;
 }
 
+/* Flush what was repaired. 0, or the first error after all were flushed. */
+static int flush_members(struct vfsr_pool *p)
+{
+	int first = 0, err;
+	unsigned int m;
+
+	for (m = 0; m < VFSR_MAX_MEMBERS; m++) {
+		err = p->dev[m] ? vfsr_dev_sync(p->dev[m]) : 0;
+		if (!err)
+			continue;
+		vfsr_error(
+			"%s: flush failed: %s; what was repaired may not last, replace the device",
+			p->dev[m]->path, strerror(-err));
+		if (!first)
+			first = err;
+	}
+	return first;
+}
+
 int vfsr_scrub(struct vfsr_pool *p, const struct vfsr_scrub_opts *opts,
 	       struct vfsr_scrub_stats *stats)
 {
@@ -192,6 +211,8 @@ int vfsr_scrub(struct vfsr_pool *p, const struct vfsr_scrub_opts *opts,
 		qsort(s.run, s.nr, sizeof(*s.run), by_place);
 		err = vfsr_scrub_names(p, s.run, s.nr, opts, stats);
 	}
+	if (!err && opts->repair)
+		err = flush_members(p);
 	for (m = 0; m < VFSR_MAX_MEMBERS; m++) {
 		stats->bad += p->health[m].bad_sectors;
 		stats->healed += p->health[m].healed_sectors;

@@ -39,8 +39,8 @@ struct vfsr_scrub_stats {
  * @opts: what to do, and who hears of losses
  * @stats: out
  *
- * Return: 0 if the scrub could be done, whatever it found; a negative errno
- * (-ENOMEM) if not.
+ * Return: 0 if the scrub could be done, whatever it found; a negative errno if
+ * not: -ENOMEM, or that of a flush after which repairs may not last.
  */
 int vfsr_scrub(struct vfsr_pool *p, const struct vfsr_scrub_opts *opts,
 	       struct vfsr_scrub_stats *stats);

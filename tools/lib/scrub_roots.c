@@ -162,10 +162,6 @@ int vfsr_scrub_roots(struct vfsr_pool *p, bool repair,
 			continue;
 		scrub_rings(&r, m);
 		scrub_tables(&r, m, index);
-		if (repair && vfsr_dev_sync(p->dev[m]))
-			vfsr_error("%s: flush failed; what was repaired may "
-				   "not last",
-				   p->dev[m]->path);
 	}
 out:
 	free(index);

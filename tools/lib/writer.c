@@ -103,7 +103,9 @@ int wr_stream_ready(struct vfsr_writer *w, unsigned int use)
 		if (err == -ENOSPC && !w->error)
 			vfsr_error(
 				"the pool is full: there is no room for another grid of %s; use larger devices",
-				wr_stream_use(use) == VFSR_USE_META ? "metadata" : "data");
+				wr_stream_use(use) == VFSR_USE_META ?
+					"metadata" :
+					"data");
 		if (err)
 			return fatal(w, err);
 	}
@@ -190,8 +192,8 @@ static void count_stripe(struct vfsr_writer *w, const struct vfsr_footer *ft,
 
 	w->stats.stripes++;
 	w->stats.used_bytes += area;
-	w->stats.raw_used_bytes += area / ft->policy.k *
-				   (ft->policy.k + ft->policy.m);
+	w->stats.raw_used_bytes +=
+		area / ft->policy.k * (ft->policy.k + ft->policy.m);
 	w->stats.footer_bytes += footer;
 	w->stats.gap_bytes += area - footer - stored_bytes;
 	if (ft->use == VFSR_USE_META)
@@ -338,7 +340,8 @@ static int stream_init(struct vfsr_writer *w, unsigned int use)
 	struct wr_stream *st = &w->stream[use];
 	struct vfsr_geometry g;
 
-	st->policy = wr_stream_use(use) == VFSR_USE_META ? w->s->meta : w->s->data;
+	st->policy = wr_stream_use(use) == VFSR_USE_META ? w->s->meta :
+							   w->s->data;
 	if (vfsr_geometry_init(&g, &st->policy, w->s->strip_shift, w->s->layout,
 			       NULL))
 		return -EINVAL;
