@@ -365,7 +365,7 @@ static int parse(struct fsck *f, int argc, char **argv)
 	int c;
 
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, "apnyfvqC:Vh", options, NULL)) !=
+	while ((c = getopt_long(argc, argv, ":apnyfvqC:Vh", options, NULL)) !=
 	       -1) {
 		switch (c) {
 		case 'a':
@@ -408,6 +408,10 @@ static int parse(struct fsck *f, int argc, char **argv)
 		case 'h':
 			fputs(help, stdout);
 			return 1 + FSCK_OK;
+		case ':':
+			vfsr_error(
+				"-C needs a file descriptor; see 'fsck.vfsr --help'");
+			return 1 + FSCK_USAGE;
 		default:
 			vfsr_error(
 				"unknown option '%s'; see 'fsck.vfsr --help'",

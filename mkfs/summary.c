@@ -95,13 +95,9 @@ static void add_text(struct json_object *to, const char *name, const char *text)
 	add(to, name, json_object_new_string(text));
 }
 
-/* A number with two digits, so that the document is readable too */
 static void add_number(struct json_object *to, const char *name, double value)
 {
-	char buf[32];
-
-	snprintf(buf, sizeof(buf), "%.2f", value);
-	add(to, name, json_object_new_double_s(strtod(buf, NULL), buf));
+	add(to, name, vfsr_json_number(value));
 }
 
 static struct json_object *policy_json(const struct mkfs_result *r,

@@ -241,7 +241,7 @@ static void summary(const struct request *r, struct vfsr_pool *p,
 	add_number(d.root, "hard_links", st->hardlinks);
 	add_number(d.root, "attributes", st->xattrs);
 	add_number(d.root, "data_bytes", st->data_bytes);
-	json_object_object_add(d.root, "seconds", json_object_new_double(took));
+	json_object_object_add(d.root, "seconds", vfsr_json_number(took));
 	healed = add_health(&d, p, r->json);
 	add_number(d.root, "healed_sectors", healed);
 	if (r->json || code == VFSR_EXIT_LOST) {

@@ -55,7 +55,7 @@ static struct json_object *members(const struct vfsr_pool *p)
 		json_object_object_add(
 			o, "path",
 			json_object_new_string(p->dev[m] ? p->dev[m]->path :
-							   "missing"));
+							   "(missing)"));
 		add_u64(o, "bad_sectors", h->bad_sectors);
 		add_u64(o, "healed_sectors", h->healed_sectors);
 		add_u64(o, "written_sectors", h->written_sectors);
@@ -93,9 +93,9 @@ static int report(struct verify *v, const struct vfsr_pool *p,
 	add_u64(d.root, "grids", st->grids);
 	add_u64(d.root, "checked_bytes", st->bytes);
 	json_object_object_add(d.root, "seconds",
-			       json_object_new_double(st->seconds));
+			       vfsr_json_number(st->seconds));
 	json_object_object_add(d.root, "megabytes_per_second",
-			       json_object_new_double(rate));
+			       vfsr_json_number(rate));
 	add_u64(d.root, "bad_sectors", st->bad);
 	add_u64(d.root, "healed_sectors", st->healed);
 	add_u64(d.root, "written_sectors", st->written);

@@ -40,8 +40,11 @@ int vfsr_cmd_bad_option(const struct vfsr_cmd *cmd, char *const *argv)
 	/* getopt names a letter that it does not know; letters may be joined */
 	if (optopt > ' ' && optopt < 0x7f && strncmp(argv[optind - 1], "--", 2))
 		return vfsr_cmd_usage(cmd, "unknown option '-%c'", optopt);
-	return vfsr_cmd_usage(cmd, "unknown or incomplete option '%s'",
-			      argv[optind - 1]);
+	return vfsr_cmd_usage(
+		cmd,
+		optopt ? "option '%s' needs a value, or takes none" :
+			 "unknown option '%s'",
+		argv[optind - 1]);
 }
 
 static void help(FILE *to)

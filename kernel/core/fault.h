@@ -48,8 +48,8 @@
 	  "run vfsr verify --repair") \
 	R(LOST, "lost-data", "more is damaged than parity can rebuild", \
 	  "attach missing devices, or restore the files from a backup") \
-	R(MISSING, "missing-chunk",                                            \
-	  "an id is used that the map does not have",                          \
+	R(MISSING, "missing-chunk", \
+	  "an id is used that the map does not have", \
 	  "run fsck.vfsr --rebuild-map") \
 	R(KIND, "wrong-kind", "a chunk is of another kind than its user says", \
 	  "run fsck.vfsr --rebuild-map") \
@@ -67,8 +67,8 @@
 	  "run fsck.vfsr --rebuild-map") \
 	R(OVERLAP, "overlap", "extents of one file overlap", \
 	  "restore the file from a backup") \
-	R(DIRENT, "bad-dirent",                                                \
-	  "a name points to nothing, or to another type",                      \
+	R(DIRENT, "bad-dirent", \
+	  "a name points to nothing, or to another type", \
 	  "run fsck.vfsr --rebuild-map") \
 	R(DIRSIZE, "wrong-dirsize", "a directory's entry count is wrong", \
 	  "run fsck.vfsr --rebuild-map") \
@@ -97,12 +97,14 @@
 	R(NO_SUPER, "no-record", "no valid checkpoint record was found", \
 	  "check the device names; else fsck.vfsr --rebuild-map")
 
+/* clang-format off: the list ends with its comma */
 enum vfsr_reason {
 #define VFSR_REASON_ENUM(sym, name, text, hint) VFSR_REASON_##sym,
 	VFSR_REASONS(VFSR_REASON_ENUM)
 #undef VFSR_REASON_ENUM
-		VFSR_NR_REASONS
+	VFSR_NR_REASONS
 };
+/* clang-format on */
 
 /* What a check found; `where` is a byte offset or item number, if any. */
 struct vfsr_fault {

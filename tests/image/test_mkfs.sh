@@ -76,8 +76,11 @@ result $? 'a pool on one image'
 run -f -q a.img && [[ ! -s out && ! -s err ]]
 result $? 'quiet says nothing'
 
-run -L again a.img
-result $? 'an old pool is overwritten without -f'
+refuses 'a member of a pool' 'member of the vfsr pool.*-f' a.img -L again a.img
+run -f -L again a.img
+result $? 'an old pool is overwritten with -f'
+dd if=/dev/zero of=a.img bs=1M count=2 conv=notrunc status=none
+refuses 'a member whose first ring is lost' "labelled 'again'.*-f" a.img a.img
 
 image b.img 64M
 run --dry-run b.img && grep -q 'Nothing was written' out && untouched b.img
@@ -107,7 +110,7 @@ run --label l --data mirror --metadata mirror --strip 64K --compress zlib:9 \
 	json 'd["compress"] == "zlib:9" and d["strip_bytes"] == 65536'
 result $? 'long options'
 
-run --json --compress none -O interleaved a.img &&
+run -f --json --compress none -O interleaved a.img &&
 	json 'd["compress"] == "none" and d["layout"] == "interleaved"'
 result $? 'interleaved, not compressed'
 
@@ -166,7 +169,7 @@ refuses 'an impossible policy' '32 columns' a.img -d ec:31+3 a.img
 refuses 'a bad strip size' 'not a strip size' a.img --strip 100K a.img
 refuses 'a bad compression' 'not a compression' a.img --compress zlib:10 a.img
 refuses 'an unknown feature' 'unknown feature' a.img -O encryption a.img
-refuses 'interleaved on two devices' 'one device' a.img -O interleaved a.img m1.img
+refuses 'interleaved on two devices' 'one device' a.img -f -O interleaved a.img m1.img
 refuses 'a bad uuid' 'not a uuid' a.img -U 1234 a.img
 refuses 'a long label' 'at most 63' a.img -L "$(printf '%064d' 0)" a.img
 refuses 'a missing image' 'cannot open' a.img a.img none.img
@@ -180,6 +183,43 @@ refuses 'a file as tree' 'not a directory' a.img --rootdir tree/random a.img
 image tree/inside.img 16M
 refuses 'a tree that holds the image' 'lies inside' tree/inside.img --rootdir tree tree/inside.img
 rm -f tree/inside.img
+
+# What lies beyond the largest number of strips is told, not lost in silence.
+image large.img 100G
+run -n --strip 64K large.img && grep -q 'only 64.0 GiB of its 100.0 GiB.*larger --strip' err
+result $? 'a strip that is too small for the device'
+run -n large.img && [[ ! -s err ]]
+result $? 'strips that suit a large device'
+rm large.img
+
+# What cannot be read: all of it is named, and no pool is made.
+if ((EUID == 0)) && command -v setpriv >/dev/null; then
+	# below no private directory
+	closed=$(mktemp -d -p /tmp vfsr-closed.XXXXXX)
+	mkdir "$closed/dir"
+	echo secret >"$closed/file"
+	chmod 0 "$closed/file" "$closed/dir"
+	chmod 755 "$closed" .
+	image a.img 64M
+	chmod 666 a.img
+	setpriv --reuid=65534 --regid=65534 --clear-groups "$mkfs" --rootdir "$closed" a.img >out 2>err
+	[[ $? == 8 ]] && grep -q 'file: cannot open' err && grep -q 'dir: cannot open' err &&
+		grep -q 'not made: of the tree 2 objects could not be read; run as' err
+	result $? 'files that may not be read'
+	rm -rf "$closed"
+else
+	echo 'skip files that may not be read (not root)'
+fi
+
+# Ended by the user: it says what is left, and the shell sees the signal.
+mkdir -p slow
+head -c 45M /dev/urandom | base64 >slow/text
+image a.img 200M
+timeout --preserve-status -s INT 0.5 "$mkfs" --compress zlib:9 --rootdir slow a.img >out 2>err
+[[ $? == 130 ]] && grep -qx 'mkfs.vfsr: interrupted: the pool was not made.*' err && [[ ! -s out ]] &&
+	run --rootdir tree a.img
+result $? 'interrupted'
+rm -r slow
 
 # The least size is named, is enough, and 64 KiB less is not.
 for args in '' '-d grid:16+1+1' '--strip 1M' '-d ec:6+2 -m single'; do
@@ -213,8 +253,7 @@ if command -v mkfs.ext4 >/dev/null; then
 	result $? 'no device is touched when one is refused'
 	run -f b.img a.img
 	result $? 'an ext4 image with -f'
-	run -q a.img b.img
-	result $? 'nothing of ext4 is left'
+	refuses 'nothing of ext4 is left' 'member of the vfsr pool' a.img a.img b.img
 else
 	echo 'skip an ext4 image'
 fi
@@ -225,7 +264,7 @@ python3 -c 'import sys
 sys.stdout.buffer.write(bytes(446) + bytes.fromhex("00000200830000000008000000400000") + bytes(48) + b"\x55\xaa")' |
 	dd of=a.img conv=notrunc status=none
 refuses 'a partition table' 'partition table (dos).*-f' a.img a.img
-run -f a.img && run -q a.img
+run -f a.img && ! run -q a.img && grep -q 'member of the vfsr pool' err
 result $? 'a partition table with -f'
 
 image a.img 16M

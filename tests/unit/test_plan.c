@@ -44,6 +44,12 @@ static const struct {
 	{ "six", "1G 1G 1G 1G 1G 1G", "r", "grid:4+2+1 grid:1+2+1 22 0" },
 	{ "twelve", "1G 1G 1G 1G 1G 1G 1G 1G 1G 1G 1G 1G", "",
 	  "grid:8+2+1 grid:1+2+1 22 0" },
+	{ "stripes of three sectors", "1G 1G", "16 grid:1+0+12", NULL },
+	{ "stripes of four", "1G 1G", "16 grid:1+0+11",
+	  "grid:1+0+11 grid:1+1+1 16 0" },
+	{ "a record does not fit", "1G 1G", "16 m=grid:1+1+3", NULL },
+	{ "a record fits", "1G 1G", "16 m=grid:1+1+2",
+	  "grid:1+1+1 grid:1+1+2 16 0" },
 	{ "strip size", "10G", "16", "grid:16+1+1 grid:1+1+1 16 0" },
 	{ "8 MiB strips", "4G 4G", "23", "grid:1+1+2 grid:1+1+2 23 0" },
 	{ "16 MiB strips", "4G 4G", "24", "grid:1+1+4 grid:1+1+4 24 0" },
@@ -66,6 +72,9 @@ static void wish(struct vfsr_plan_in *in, const char *word)
 		in->layout = VFSR_LAYOUT_INTERLEAVED;
 	} else if (*word <= '9') {
 		in->strip_shift = (unsigned int)atoi(word);
+	} else if (!strncmp(word, "m=", 2)) {
+		in->have_meta = true;
+		assert_int_equal(vfsr_policy_parse(word + 2, &in->meta), 0);
 	} else {
 		in->have_data = true;
 		assert_int_equal(vfsr_policy_parse(word, &in->data), 0);

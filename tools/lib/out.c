@@ -141,6 +141,14 @@ void vfsr_complain_flush(void)
 
 /* --- results --- */
 
+struct json_object *vfsr_json_number(double v)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "%.2f", v);
+	return json_object_new_double_s(v, text);
+}
+
 void vfsr_doc_begin(struct vfsr_doc *d, const char *kind)
 {
 	d->root = json_object_new_object();
@@ -223,7 +231,7 @@ static void print_inline(struct json_object *v)
 
 /* Lists and objects below this depth are left to JSON. */
 #define TEXT_MAX_DEPTH	4
-#define TEXT_LABEL	18	/* width of the column of names */
+#define TEXT_LABEL	20	/* width of the column of names */
 
 static void print_member(const char *key, struct json_object *val, int depth);
 

@@ -82,6 +82,9 @@ struct vfsr_doc {
 	struct json_object *root;
 };
 
+/* A measured number, of two digits behind the point. */
+struct json_object *vfsr_json_number(double v);
+
 /* @kind names the schema: "mkfs", "verify" ... */
 void vfsr_doc_begin(struct vfsr_doc *d, const char *kind);
 /* Print as JSON (pretty on a terminal, one line else) or aligned text; frees. */

@@ -22,6 +22,17 @@
 #define DEFAULT_KEEP 80u /* percent */
 #define SIZE_STEP 65536u /* sizes count in these */
 #define FIRST_EPOCH 1
+/* Of a full stripe: two footers, a page with its entry beside, or the record
+ * of the largest pool, as the commit mark is one chunk */
+#define MIN_DATA_SECTORS 4u
+#define MIN_META_SECTORS \
+	(3u + DIV_ROUND_UP(MAX_RECORD_BYTES, VFSR_SECTOR_BYTES))
+#define MAX_RECORD_BYTES                                           \
+	(u32)(sizeof(struct vfsr_disk_super) +                     \
+	      VFSR_MAX_MEMBERS * sizeof(struct vfsr_disk_member) + \
+	      VFSR_MAX_MEMBERS * VFSR_MAX_INDEX_BLOCKS *           \
+		      sizeof(struct vfsr_disk_index_root) +        \
+	      VFSR_MAX_OPEN_GRIDS * sizeof(struct vfsr_disk_open_grid))
 /* Beyond this no device is; ends the search for the least size */
 #define MAX_SIZE_STEPS (1ull << 46)
 
@@ -95,14 +106,25 @@ static struct vfsr_policy default_meta(unsigned int nr_devs)
 	return (struct vfsr_policy){ 1, (u8)(copies - 1), 1 };
 }
 
+/* Do the stripes of a policy hold all that must not be cut? */
+static bool policy_fits(const struct vfsr_policy *p, unsigned int strip_shift,
+			u32 min_sectors)
+{
+	struct vfsr_geometry g;
+
+	return !vfsr_geometry_init(&g, p, strip_shift, VFSR_LAYOUT_SPREAD,
+				   NULL) &&
+	       g.k * g.depth >= min_sectors;
+}
+
 /* Would the choice give enough grids? */
 static bool choice_fits(const struct vfsr_plan_in *in, const struct choice *c,
 			struct strips *st)
 {
 	unsigned int i;
 
-	if (!vfsr_policy_ok(&c->data, c->strip_shift, NULL) ||
-	    !vfsr_policy_ok(&c->meta, c->strip_shift, NULL))
+	if (!policy_fits(&c->data, c->strip_shift, MIN_DATA_SECTORS) ||
+	    !policy_fits(&c->meta, c->strip_shift, MIN_META_SECTORS))
 		return false;
 	for (i = 0; i < in->nr_devs; i++) {
 		if (vfsr_device_layout(in->dev_bytes[i], c->strip_shift,
@@ -177,9 +199,11 @@ static bool policies_possible(const struct vfsr_plan_in *in)
 	     shift++) {
 		if (in->strip_shift && in->strip_shift != shift)
 			continue;
-		if (in->have_data && !vfsr_policy_ok(&in->data, shift, NULL))
+		if (in->have_data &&
+		    !policy_fits(&in->data, shift, MIN_DATA_SECTORS))
 			continue;
-		if (in->have_meta && !vfsr_policy_ok(&in->meta, shift, NULL))
+		if (in->have_meta &&
+		    !policy_fits(&in->meta, shift, MIN_META_SECTORS))
 			continue;
 		return true;
 	}
@@ -216,9 +240,10 @@ static int check_wishes(const struct vfsr_plan_in *in, char *why,
 			vfsr_policy_text(&in->meta, meta);
 		snprintf(
 			why, why_bytes,
-			"the policies (data %s, metadata %s) exceed the limits%s: at most 32 columns, 6 of them parity, and 65536 data sectors in a grid",
+			"the policies (data %s, metadata %s) exceed the limits%s: at most 32 columns, 6 of them parity, 65536 data sectors in a grid, and stripes that hold %u data sectors, %u of metadata",
 			data, meta,
-			in->strip_shift ? " at this strip size" : "");
+			in->strip_shift ? " at this strip size" : "",
+			MIN_DATA_SECTORS, MIN_META_SECTORS);
 		return -EINVAL;
 	}
 	return 0;
