@@ -153,7 +153,9 @@ static bool ring_has_record(struct vfsr_dev *d, u64 pos, u8 *slot,
 	return false;
 }
 
-static int check_pool(struct vfsr_dev *d)
+/* Say which pool is overwritten: only other filesystems need -f, so that
+ * scripts can make a pool anew. */
+static int name_old_pool(struct vfsr_dev *d)
 {
 	u64 used = d->bytes / SIZE_UNIT * SIZE_UNIT;
 	u8 *slot = aligned_alloc(VFSR_SECTOR_BYTES, VFSR_SLOT_BYTES);
@@ -170,11 +172,10 @@ static int check_pool(struct vfsr_dev *d)
 	    (!ring_has_record(d, VFSR_BOOT_BYTES, slot, s) &&
 	     !ring_has_record(d, used - VFSR_RING_BYTES, slot, s)))
 		goto out;
-	err = -EEXIST;
 	vfsr_uuid_text(s->pool_uuid, uuid);
 	label = vfsr_name_text(s->label, strlen(s->label));
-	vfsr_error(
-		"%s: is a member of the vfsr pool %s%s%s%s; use -f to overwrite it",
+	vfsr_info(
+		"%s: was a member of the vfsr pool %s%s%s%s, which is overwritten",
 		d->path, uuid, *label ? " labelled '" : "", label,
 		*label ? "'" : "");
 	free(label);
@@ -230,7 +231,7 @@ int mkfs_check_devices(const struct mkfs_opts *o, struct vfsr_dev *const *dev)
 	for (i = 0; i < o->plan.nr_devs && !err && !o->force; i++) {
 		err = check_signature(dev[i]);
 		if (!err)
-			err = check_pool(dev[i]);
+			err = name_old_pool(dev[i]);
 	}
 	return err;
 }

@@ -32,7 +32,7 @@ static const char usage_text[] =
 	"      --compress ALG[:LEVEL]|none  default zlib:1\n"
 	"      --rootdir DIR        fill the pool with the contents of DIR\n"
 	"  -O, --features LIST      interleaved, ^interleaved\n"
-	"  -f, --force              overwrite another filesystem or pool\n"
+	"  -f, --force              overwrite another filesystem\n"
 	"  -K, --nodiscard          do not discard the devices first\n"
 	"  -n, --dry-run            check everything, write nothing\n"
 	"  -q, --quiet              no summary, no progress\n"

@@ -97,7 +97,7 @@
 	R(NO_SUPER, "no-record", "no valid checkpoint record was found", \
 	  "check the device names; else fsck.vfsr --rebuild-map")
 
-/* clang-format off: the list ends with its comma */
+/* clang-format off */
 enum vfsr_reason {
 #define VFSR_REASON_ENUM(sym, name, text, hint) VFSR_REASON_##sym,
 	VFSR_REASONS(VFSR_REASON_ENUM)

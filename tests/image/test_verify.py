@@ -307,7 +307,7 @@ def degraded_pool():
     doc = verify(left, status=CLEAN)
     counts_are(doc)
     equal([x['path'] for x in doc['devices']],
-          [left[0], 'missing', left[1]], 'devices')
+          [left[0], '(missing)', left[1]], 'devices')
     hits = [x for x in cells if x[1] in (30, 60) and x[2] == 0]
     for _, _, member, at in hits[:1]:
         d.hit(member, at)
@@ -339,11 +339,30 @@ def several_threads_same_result():
 
 
 @case
+def text_is_a_table():
+    """Members stand below each other, numbers below their names."""
+    d = three()
+    lines = run('vfsr', 'verify', d.images[0], d.images[2]).text.splitlines()
+    at = lines.index('devices')
+    head, rows = lines[at + 1], lines[at + 2:]
+    equal(len(rows), 3, 'rows')
+    expect('(missing)' in rows[1], rows[1])
+    for row in rows:
+        equal(len(row), len(head), row)
+        equal(row[:len('  member')].split(), [str(rows.index(row))], row)
+
+
+@case
 def usage_and_failure():
     run('vfsr', 'verify', status=USAGE)
     run('vfsr', 'verify', '--nonsense', 'x', status=USAGE)
     run('vfsr', 'verify', '--threads', '0', 'x', status=USAGE)
     run('vfsr', 'verify', '--threads', '4x', 'x', status=USAGE)
+    run('vfsr', 'verify', '--threads', '65', 'x', status=USAGE)
+    r = run('vfsr', 'verify', '-qx', 'x', status=USAGE)
+    expect("unknown option '-x'" in r.errors, r.errors)
+    r = run('vfsr', 'verify', 'x', '--threads', status=USAGE)
+    expect("'--threads' needs a value" in r.errors, r.errors)
     run('vfsr', 'verify', 'not-there', status=FAILED)
     r = run('vfsr', 'verify', '--help')
     expect('--repair' in r.text, r.text)
