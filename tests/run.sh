@@ -33,7 +33,10 @@ unset CMOCKA_TEST_FILTER CMOCKA_XML_FILE
 record()
 {
 	local results=$LOGS/$1/$2.results failed text
+	mkdir -p "${results%/*}"
 	sed "s#^\(ok\|not ok\|skip\) #&$1/$2: #" >"$results"
+	# a test that says nothing has not passed
+	[[ -s $results ]] || echo "not ok $1/$2: no result" >"$results"
 	failed=$(grep -c '^not ok' "$results")
 	text=$(printf '%-4s %-40s %4d passed %3d failed %3d skipped %5ds' \
 		"$( ((failed)) && echo FAIL || echo pass)" "$1/$2" \
