@@ -280,7 +280,8 @@ static int report(struct fsck *f, const char *name, s64 before, s64 after,
 		before	  ? "corrected" :
 			    "clean");
 	json_object_object_add(d.root, "exit", json_object_new_int(status));
-	add_u64(d.root, "found", before > 0 ? (u64)before : 0);
+	if (before >= 0)	/* a rebuild does not check first */
+		add_u64(d.root, "found", (u64)before);
 	add_u64(d.root, "left", after > 0 ? (u64)after : 0);
 	add_u64(d.root, "inodes", s->inodes);
 	add_u64(d.root, "directories", s->directories);
@@ -317,7 +318,7 @@ static int run_rebuild(struct fsck *f)
 	if (f->dry)
 		return report_dry(f);
 	left = open_and_check(f, name, sizeof(name));
-	return report(f, name, 1, left,
+	return report(f, name, -1, left,
 		      left < 0 ? FSCK_ERROR :
 		      left     ? FSCK_CORRECTED | FSCK_UNCORRECTED :
 				 FSCK_CORRECTED);

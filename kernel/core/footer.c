@@ -61,15 +61,23 @@ bad:
 	return false;
 }
 
+int vfsr_label_geometry(const struct vfsr_policy *p, unsigned int strip_shift,
+			unsigned int layout, u32 depth, struct vfsr_geometry *g,
+			struct vfsr_fault *f)
+{
+	if (vfsr_geometry_init(g, p, strip_shift, layout, f))
+		return -EUCLEAN;
+	if (depth == g->depth)
+		return 0;
+	vfsr_fault_set(f, VFSR_REASON_GEOMETRY, depth, g->depth);
+	return -EUCLEAN;
+}
+
 int vfsr_footer_geometry(const struct vfsr_footer *ft, struct vfsr_geometry *g,
 			 struct vfsr_fault *f)
 {
-	if (vfsr_geometry_init(g, &ft->policy, ft->strip_shift, ft->layout, f))
-		return -EUCLEAN;
-	if (ft->full_depth == g->depth)
-		return 0;
-	vfsr_fault_set(f, VFSR_REASON_GEOMETRY, ft->full_depth, g->depth);
-	return -EUCLEAN;
+	return vfsr_label_geometry(&ft->policy, ft->strip_shift, ft->layout,
+				   ft->full_depth, g, f);
 }
 
 /* Everything of the label; the table of crcs stays on disk. */

@@ -56,6 +56,21 @@ bool vfsr_columns_ok(const struct vfsr_geometry *g, const u32 *strip,
 		     const u8 *device, struct vfsr_fault *f);
 
 /**
+ * vfsr_label_geometry - geometry of the grid that a label describes
+ * @p: its policy
+ * @strip_shift: log2 of the strip's bytes
+ * @layout: enum vfsr_layout
+ * @depth: full stripe depth that the label states, rows
+ * @g: out
+ * @f: filled on failure, may be NULL
+ *
+ * Return: 0; -EUCLEAN if it is impossible or the full depth is another.
+ */
+int vfsr_label_geometry(const struct vfsr_policy *p, unsigned int strip_shift,
+			unsigned int layout, u32 depth, struct vfsr_geometry *g,
+			struct vfsr_fault *f);
+
+/**
  * vfsr_footer_geometry - geometry of the footer's grid
  * @ft: footer
  * @g: out

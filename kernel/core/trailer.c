@@ -47,12 +47,8 @@ void vfsr_trailer_encode(const struct vfsr_trailer *t, void *sector)
 int vfsr_trailer_geometry(const struct vfsr_trailer *t, struct vfsr_geometry *g,
 			  struct vfsr_fault *f)
 {
-	if (vfsr_geometry_init(g, &t->policy, t->strip_shift, t->layout, f))
-		return -EUCLEAN;
-	if (t->depth == g->depth)
-		return 0;
-	vfsr_fault_set(f, VFSR_REASON_GEOMETRY, t->depth, g->depth);
-	return -EUCLEAN;
+	return vfsr_label_geometry(&t->policy, t->strip_shift, t->layout,
+				   t->depth, g, f);
 }
 
 static void trailer_read(const struct vfsr_disk_trailer *d,
