@@ -4,14 +4,17 @@
 #
 # Everything globs: a new source or test file needs no edit here.
 #
-#   kernel/core, kernel/port    pure core, built here as userspace and by `make kmod` as kernel code
+#   kernel/core, kernel/port    pure core, built here as userspace and in the module as kernel code
+#   kernel/*/*.c                build/module/vfsr.ko, by `make module`
 #   tools/lib (and lib/*)       + core = build/libvfsr.a
 #   mkfs/*.c fsck/*.c tools/*.c   build/mkfs.vfsr, build/fsck.vfsr, build/vfsr
+#   mount/*.c                   build/mount.vfsr, the helper of mount(8)
 #   tools/gen/X.c               build/X, generators used at build time
 #   tests/unit/test_*.c         one cmocka program each; other .c files there are linked into all
 #   tests/fuzz/fuzz_*.c         one libFuzzer program each; seeds_*.c and gen_*.c write seed inputs
 #   tests/shared/*.c            linked into every unit test, fuzz target and seed program
-#   tests/image/*.c, tests/bench/*.c   helper programs of those tests, build/tests/{image,bench}/X
+#   tests/{image,bench}/*.c     helper programs of those tests, build/tests/{image,bench}/X
+#   tests/vm/X.c and X_*.c      programs of more files for the guests, build/tests/vm/X
 #
 # The same rules build four variants, each in its own directory: release (build/), asan
 # (build/asan: gcc, ASan + UBSan), clang (build/clang), fuzz (build/fuzz). `make VARIANT=asan all`.
@@ -80,8 +83,10 @@ CORE_OBJS := $(call objs,kernel/core/*.c)
 LIB_OBJS := $(CORE_OBJS) $(call objs,tools/lib/*.c tools/lib/*/*.c)
 LIB := $(B)/libvfsr.a
 GENS := $(patsubst tools/gen/%.c,$(B)/%,$(wildcard tools/gen/*.c))
-PROGS := $(call prog,mkfs.vfsr,mkfs/*.c) $(call prog,fsck.vfsr,fsck/*.c) $(call prog,vfsr,tools/*.c)
+PROGS := $(call prog,mkfs.vfsr,mkfs/*.c) $(call prog,fsck.vfsr,fsck/*.c) $(call prog,vfsr,tools/*.c) \
+	$(call prog,mount.vfsr,mount/*.c)
 HELPERS := $(call each,tests/image,tests/image,*.c) $(call each,tests/bench,tests/bench,*.c)
+GUEST_PROGS := $(foreach f,$(wildcard tests/vm/*.c),$(if $(findstring _,$(notdir $f)),,$(B)/$(f:.c=)))
 UNITS := $(call each,tests/unit,tests/unit,test_*.c)
 UNIT_SHARED := $(call objs,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c tests/shared/*.c)))
 FUZZERS := $(call each,tests/fuzz,tests/fuzz,fuzz_*.c)
@@ -94,7 +99,7 @@ MANPAGES := $(wildcard Documentation/man/*.[1-9])
 
 .PHONY: all tools lib units fuzzers FORCE
 all: tools units
-tools: $(LIB) $(GENS) $(PROGS) $(HELPERS)
+tools: $(LIB) $(GENS) $(PROGS) $(HELPERS) $(GUEST_PROGS)
 lib: $(LIB)
 units: $(UNITS)
 fuzzers: $(FUZZERS) $(SEEDERS)
@@ -108,7 +113,7 @@ $(B)/obj/%.o: %.c Makefile
 $(B)/sources.list: FORCE
 	@mkdir -p $(@D)
 	@printf '%s\n' $(LIST) | cmp -s - $@ || printf '%s\n' $(LIST) >$@
-LIST = $(LIB_OBJS) $(wildcard mkfs/*.c fsck/*.c tools/*.c)
+LIST = $(LIB_OBJS) $(wildcard mkfs/*.c fsck/*.c tools/*.c mount/*.c)
 
 $(LIB): $(LIB_OBJS) $(B)/sources.list
 	$(call say,AR,$@)
@@ -127,9 +132,14 @@ $(B)/fsck.vfsr: $(call objs,fsck/*.c) $(LIB)
 	$(call link)
 $(B)/vfsr: $(call objs,tools/*.c) $(LIB)
 	$(call link)
+$(B)/mount.vfsr: $(call objs,mount/*.c) $(LIB)
+	$(call link)
 $(GENS): $(B)/%: $(B)/obj/tools/gen/%.o $(LIB)
 	$(call link)
 $(HELPERS): $(B)/%: $(B)/obj/%.o $(LIB)
+	$(call link)
+.SECONDEXPANSION:
+$(GUEST_PROGS): $(B)/%: $(B)/obj/%.o $$(call objs,$$*_*.c) $(LIB)
 	$(call link)
 $(UNITS): $(B)/%: $(B)/obj/%.o $(UNIT_SHARED) $(LIB)
 	$(call link,,-lcmocka)
@@ -141,28 +151,35 @@ $(SEEDERS): $(B)/%: $(B)/obj/%.o $(FUZZ_SHARED) $(LIB)
 .SECONDARY:
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 
-# --- the core as kernel code ------------------------------------------------
+# --- the kernel module ------------------------------------------------------
 
 # Newest installed 6.12 headers; KDIR=... names another build tree.
 KDIR ?= $(lastword $(shell ls -d /usr/src/linux-headers-6.12*-$(KARCH) /lib/modules/6.12*/build \
 	2>/dev/null | xargs -r -n1 readlink -f | sort -uV))
 KARCH = $(shell dpkg --print-architecture 2>/dev/null || echo amd64)
-KMOD := build/kmod
+# OUT=... lets several builds of one tree live side by side
+OUT ?= build/module
+# sparse runs over every file at every build; KCHECK= (empty) leaves it out
 KCHECK := $(if $(shell command -v sparse),C=2 CF=-Wsparse-error)
+# LAYERS="core base ..." builds some layers alone, MAIN=file.c links in that file
+LAYERS ?=
+MAIN ?=
 
-.PHONY: kmod
-kmod:
-	@test -n "$(KDIR)" || { echo 'kmod: no 6.12 kernel headers (make deps, or KDIR=...)' >&2; exit 1; }
-	$(call say,KMOD,$(KDIR))
-	@tests/kmod/prepare.sh $(SRC) $(KMOD)
-	$(Q)+env -u MAKEFLAGS $(MAKE) -j$(shell nproc) -s -C $(KDIR) M=$(SRC)/$(KMOD) VFSR_SRC=$(SRC) \
-		W=1 $(KCHECK) modules
+.PHONY: module kmod
+module:
+	@test -n "$(KDIR)" || { echo 'module: no 6.12 kernel headers (make deps, or KDIR=...)' >&2; exit 1; }
+	$(call say,KMOD,$(OUT)/vfsr.ko)
+	@mkdir -p $(OUT)
+	$(Q)+flock $(OUT)/.lock $(SHELL) -c 'tests/kmod/prepare.sh $(SRC) $(OUT) "$(LAYERS)" "$(MAIN)" && \
+		env -u MAKEFLAGS $(MAKE) -j$(shell nproc) $(if $(filter 1,$(V)),,-s) -C $(KDIR) \
+		M=$(abspath $(OUT)) VFSR_SRC=$(SRC) W=1 $(KCHECK) modules'
+kmod: module
 
 # --- tests ------------------------------------------------------------------
 
 RUN = FUZZ_SECONDS=$(FUZZ_SECONDS) TEST_TIMEOUT=$(TEST_TIMEOUT) KDIR=$(KDIR) tests/run.sh
 
-.PHONY: check lint unit fuzz-short image-tests bench demo format
+.PHONY: check lint unit fuzz-short image-tests vm-tests vm-shell bench demo demo-tools format
 check: deps
 	+@$(RUN) check
 lint:
@@ -173,10 +190,23 @@ fuzz-short:
 	+@$(RUN) fuzz
 image-tests:
 	+@$(RUN) image
+vm-tests:
+	+@$(RUN) vm
+# an interactive guest; DISKS="size ..." are its empty disks
+DISKS ?= 1G 1G 1G 1G
+vm-shell: KCHECK :=
+vm-shell: tools module
+	@tests/vm/vmrun.py --shell -s 2 -o $(OUT) $(addprefix -d ,$(DISKS))
 bench: deps-bench tools
 	@VFSR_SRC=$(SRC) VFSR_BUILD=$(SRC)/build tests/bench/bench.sh $(BENCH_ARGS)
+	+@$(MAKE) module KCHECK=
+	@VFSR_SRC=$(SRC) MODULE_OUT=$(abspath $(OUT)) tests/bench/kbench.sh $(BENCH_CONFIGS)
 # deps first, and only then a build that may need what they brought
 demo: deps
+	+@$(MAKE) tools
+	+@$(MAKE) module KCHECK=
+	@VFSR_SRC=$(SRC) VFSR_BUILD=$(SRC)/build MODULE_OUT=$(abspath $(OUT)) tests/demo/demo.py $(DIR)
+demo-tools: deps
 	+@$(MAKE) tools
 	@VFSR_SRC=$(SRC) VFSR_BUILD=$(SRC)/build tests/demo/demo.sh $(DIR)
 format:
@@ -195,7 +225,7 @@ SBIN := $(DESTDIR)$(PREFIX)/sbin
 MAN := $(DESTDIR)$(PREFIX)/share/man
 BASHCOMP := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 ZSHCOMP := $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions
-COMMANDS := mkfs.vfsr fsck.vfsr vfsr
+COMMANDS := mkfs.vfsr fsck.vfsr vfsr mount.vfsr
 
 .PHONY: docs install uninstall clean
 docs: $(GENS)
@@ -212,6 +242,7 @@ ifneq ($(wildcard tools/completions/vfsr.bash),)
 	install -D -m 644 tools/completions/vfsr.bash $(BASHCOMP)/vfsr
 	ln -sf vfsr $(BASHCOMP)/mkfs.vfsr
 	ln -sf vfsr $(BASHCOMP)/fsck.vfsr
+	ln -sf vfsr $(BASHCOMP)/mount.vfsr
 endif
 ifneq ($(wildcard tools/completions/_vfsr),)
 	install -D -m 644 tools/completions/_vfsr $(ZSHCOMP)/_vfsr
@@ -231,26 +262,31 @@ DEPS_BUILD := gcc libc6-dev make git libisal-dev libdeflate-dev zlib1g-dev libbl
 DEPS_CHECK := clang llvm libclang-rt-dev clang-format clang-tidy cppcheck sparse shellcheck codespell \
 	libcmocka-dev python3 python3-docutils perl jq xz-utils attr acl util-linux e2fsprogs xfsprogs \
 	squashfs-tools groff-base linux-headers-6.12-$(KARCH)
+# QEMU and the guest's kernel; and what the guests' root image is made of
+DEPS_VM := $(shell grep -hv '^\#' tests/vm/packages.host tests/vm/packages.guest)
 DEPS_BENCH := linux-source-6.12 squashfs-tools xz-utils
 
 .PHONY: deps deps-bench
 deps:
-	@tests/deps.sh $(DEPS_BUILD) $(DEPS_CHECK)
+	@tests/deps.sh $(DEPS_BUILD) $(DEPS_CHECK) $(DEPS_VM)
 deps-bench: deps
 	@tests/deps.sh $(DEPS_BENCH)
 
 .PHONY: help
 help:
-	@echo 'make tools         build/mkfs.vfsr, build/fsck.vfsr, build/vfsr (the default)'
+	@echo 'make tools         build/{mkfs,fsck,mount}.vfsr, build/vfsr (the default)'
 	@echo 'make deps          install the Debian packages that building and checking need'
-	@echo 'make demo [DIR=D]  build, fill a pool from D (default /usr/share), damage it, heal it'
-	@echo 'make check         everything below up to image-tests; ends with "N passed, N failed, N skipped"'
+	@echo 'make demo [DIR=D]  a pool in a guest: copies D in, loses two of six disks, heals, compares'
+	@echo 'make demo-tools    the same with images and the tools alone: build, fill, damage, restore'
+	@echo 'make check         everything below up to vm-tests; ends with "N passed, N failed, N skipped"'
 	@echo 'make lint          layers, purity, style, static analysis, documents'
 	@echo 'make unit          unit tests: gcc with ASan + UBSan, and clang'
 	@echo 'make fuzz-short    all fuzz targets for FUZZ_SECONDS=$(FUZZ_SECONDS) in all'
-	@echo 'make kmod          compile the core as a kernel module against KDIR='
-	@echo 'make image-tests   whole-image tests; TESTS="name ..." picks some (also for unit and lint)'
-	@echo 'make bench         speed and space beside mksquashfs, BENCH_ARGS=...'
+	@echo 'make module        build/module/vfsr.ko against KDIR=, in OUT=; KCHECK= leaves out sparse'
+	@echo 'make image-tests   whole-image tests; TESTS="name ..." picks some (also for unit, lint and vm)'
+	@echo 'make vm-tests      the module in guests (QEMU)'
+	@echo 'make vm-shell      a shell in a guest with the module and empty disks, DISKS="1G 2G ..."'
+	@echo 'make bench         the tools beside mksquashfs, BENCH_ARGS=...; the module beside btrfs, BENCH_CONFIGS=...'
 	@echo 'make format        apply clang-format'
 	@echo 'make docs          regenerate Documentation/errors.rst'
 	@echo 'make install DESTDIR= PREFIX=/usr, make uninstall, make clean'

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# run.sh check|lint|unit|fuzz|image: run tests, count every case, end with the line
+# run.sh check|lint|unit|fuzz|image|vm: run tests, count every case, end with the line
 # "N passed, N failed, N skipped". Exit status 1 when anything failed.
 #
 # Environment: TESTS (names to run, default all), FUZZ_SECONDS (for all fuzz targets together),
@@ -134,6 +134,29 @@ in_parallel()
 	wait
 }
 
+# in_parallel_weighted N: "WEIGHT COMMAND" lines on stdin, side by side while their weights fit N
+in_parallel_weighted()
+{
+	local free=$1 weight command pid i
+	local -a pending
+	local -A running=()
+	mapfile -t pending
+	while ((${#pending[@]} || ${#running[@]})); do
+		for i in "${!pending[@]}"; do
+			read -r weight command <<<"${pending[i]}"
+			((weight <= $1)) || weight=$1
+			((weight <= free)) || continue
+			eval "$command" </dev/null &
+			running[$!]=$weight
+			((free -= weight))
+			unset "pending[i]"
+		done
+		wait -n -p pid "${!running[@]}"
+		((free += running[$pid]))
+		unset "running[$pid]"
+	done
+}
+
 wanted()
 {
 	[[ -z $TESTS || " $TESTS " == *" $1 "* || " $TESTS " == *" ${1%.*} "* ]]
@@ -262,23 +285,65 @@ step_image()
 	done | in_parallel 2
 }
 
+# need_of FILE WORD DEFAULT: the value of a test's comment "# WORD: value"
+need_of()
+{
+	local own
+	own=$(sed -n "s/^# $2: *\([0-9][0-9]*\)\$/\1/p" "$1" | head -n 1)
+	echo "${own:-$3}"
+}
+
+# Each test has a guest of its own; a guest with two CPUs counts as two. The longest start first.
+step_vm()
+{
+	local script name names=() smp timeout start=$SECONDS log
+	for script in tests/vm/test_*.sh; do
+		[[ $script == *.host.sh ]] || ! wanted "$(basename "$script")" || names+=("$script")
+	done
+	wanted selftest && names+=(tests/vm/selftest.sh)
+	((${#names[@]})) || return 0
+	new_step vm
+	build vm build tools || return 0
+	build vm module module KCHECK= || return 0
+	log=$LOGS/vm/rig.log
+	if ! python3 tests/vm/rig/root.py >"$log" 2>&1; then
+		echo "not ok images of the guest" | record vm rig $((SECONDS - start))
+		return 0
+	fi
+	for script in "${names[@]}"; do
+		name=$(basename "${script%.*}")
+		smp=$(need_of "$script" smp 1)
+		timeout=$(($(need_of "$script" timeout 300) * ${VM_SLOW:-1}))
+		# what the rig allows for booting and for checking comes on top
+		timeout=$(((timeout + 300) * $(need_of "$script" boots 1)))
+		if [[ $name == selftest ]]; then
+			echo "$smp $timeout VFSR_BUILD=$SRC/build run_one vm $name cases_lines" \
+				"$timeout bash $SRC/$script"
+		else
+			echo "$smp $timeout VFSR_BUILD=$SRC/build run_one vm $name cases_lines" \
+				"$timeout python3 $SRC/tests/vm/rig/vmtest.py $SRC/$script"
+		fi
+	done | sort -k1,1nr -k2,2nr | sed 's/^\([0-9]*\) [0-9]* /\1 /' | in_parallel_weighted "$JOBS"
+}
+
 step_check()
 {
 	new_step build
 	build build release all
 	build build clang VARIANT=clang all
 	build build asan VARIANT=asan all
-	build build kmod kmod
+	build build module module
 	step_lint
 	step_unit
 	step_fuzz
 	step_image
+	step_vm
 }
 
 case ${1:-} in
-check | lint | unit | fuzz | image) ;;
+check | lint | unit | fuzz | image | vm) ;;
 *)
-	echo "usage: $0 check|lint|unit|fuzz|image" >&2
+	echo "usage: $0 check|lint|unit|fuzz|image|vm" >&2
 	exit 2
 	;;
 esac

@@ -41,6 +41,13 @@ void vfsr_map_page_init(void *page, unsigned int level, u64 index,
 	memcpy(head->pool_tag, pool_uuid, sizeof(head->pool_tag));
 }
 
+void vfsr_map_page_stamp(void *page, u64 transaction)
+{
+	struct vfsr_disk_map_head *head = page;
+
+	head->transaction = cpu_to_le64(transaction);
+}
+
 static bool page_ok(const struct vfsr_disk_map_head *head, unsigned int level,
 		    u64 index, const u8 *pool_uuid, struct vfsr_fault *f)
 {

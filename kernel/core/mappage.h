@@ -29,6 +29,13 @@ void vfsr_map_page_init(void *page, unsigned int level, u64 index,
 			u64 transaction, const u8 *pool_uuid);
 
 /**
+ * vfsr_map_page_stamp - say which transaction writes a page
+ * @page: checked page, or one made by vfsr_map_page_init()
+ * @transaction: that writes it
+ */
+void vfsr_map_page_stamp(void *page, u64 transaction);
+
+/**
  * vfsr_map_page_check - check a page against who it should be
  * @page: VFSR_NODE_BYTES
  * @level: that its parent, or the record, gives it

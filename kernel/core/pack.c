@@ -141,17 +141,29 @@ int vfsr_pack_add(struct vfsr_pack *p, const struct vfsr_chunk *c,
 	return 0;
 }
 
+/* Bytes of the downward chunks. */
+static u32 tail_bytes_of(const struct vfsr_pack *p)
+{
+	return (p->nr_sectors - 1) * VFSR_SECTOR_BYTES - p->tail_start;
+}
+
+u32 vfsr_pack_depth(const struct vfsr_pack *p, u32 k)
+{
+	u32 used = p->aligned_end * VFSR_SECTOR_BYTES + p->entries_bytes +
+		   tail_bytes_of(p);
+	u32 sectors = DIV_ROUND_UP(used, VFSR_SECTOR_BYTES) + 1;
+
+	sectors = max_t(u32, sectors, VFSR_MIN_STRIPE_SECTORS);
+	return DIV_ROUND_UP(sectors, k);
+}
+
 void vfsr_pack_close(struct vfsr_pack *p, u32 k, struct vfsr_pack_result *out)
 {
 	u32 aligned_bytes = p->aligned_end * VFSR_SECTOR_BYTES;
-	u32 tail_bytes =
-		(p->nr_sectors - 1) * VFSR_SECTOR_BYTES - p->tail_start;
-	u32 used = aligned_bytes + p->entries_bytes + tail_bytes;
-	u32 sectors = DIV_ROUND_UP(used, VFSR_SECTOR_BYTES) + 1;
+	u32 tail_bytes = tail_bytes_of(p);
 	u32 top;
 
-	sectors = max_t(u32, sectors, VFSR_MIN_STRIPE_SECTORS);
-	out->depth = DIV_ROUND_UP(sectors, k);
+	out->depth = vfsr_pack_depth(p, k);
 	p->nr_sectors = out->depth * k;
 	top = (p->nr_sectors - 1) * VFSR_SECTOR_BYTES;
 	memmove(p->data + top - tail_bytes, p->data + p->tail_start,

@@ -91,6 +91,15 @@ int vfsr_pack_add(struct vfsr_pack *p, const struct vfsr_chunk *c,
 u32 vfsr_pack_gap(const struct vfsr_pack *p);
 
 /**
+ * vfsr_pack_depth - rows that closing would take now
+ * @p: stripe under construction
+ * @k: data columns; nr_sectors is a multiple
+ *
+ * Return: the smallest depth that holds everything.
+ */
+u32 vfsr_pack_depth(const struct vfsr_pack *p, u32 k);
+
+/**
  * vfsr_pack_close - finish the data area
  * @p: stripe; nothing may be added any more. An empty one is fine
  * @k: data columns; nr_sectors is a multiple

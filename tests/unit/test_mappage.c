@@ -85,7 +85,8 @@ static void golden_leaf(void **state)
 	(void)state;
 	assert_non_null(page);
 	memset(page, 0xcc, VFSR_NODE_BYTES);
-	vfsr_map_page_init(page, 0, 5, 0x1122334455667788, pool);
+	vfsr_map_page_init(page, 0, 5, 9, pool);
+	vfsr_map_page_stamp(page, 0x1122334455667788);
 	vfsr_map_entry_set(page, 126, &c);
 	vfsr_map_entry_set(page, 0, &d);
 	assert_memory_equal(page, head, sizeof(head));

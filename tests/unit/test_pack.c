@@ -163,8 +163,10 @@ static u32 close_and_compare(struct vfsr_pack *p, u32 k, u32 row)
 	struct vfsr_fault f;
 	u32 i, sectors, at, used = 2 * VFSR_SECTOR_BYTES;
 	u32 full = p->nr_sectors / k;
+	u32 depth = vfsr_pack_depth(p, k);
 
 	vfsr_pack_close(p, k, &out);
+	assert_int_equal(out.depth, depth);
 	sectors = out.depth * k;
 	assert_in_range(out.depth, 1, full);
 	assert_true(sectors >= VFSR_MIN_STRIPE_SECTORS);

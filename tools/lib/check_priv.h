@@ -11,6 +11,7 @@
 #define ID_READ 0x08u /* an inode whose header could be read */
 #define ID_ROOTED 0x10u /* its parents lead to the root */
 #define ID_WALKED 0x20u /* on the way of the walk to the root */
+#define ID_ORPHAN 0x40u /* an inode that the orphan directory names */
 
 /* What is known of an id in use. */
 struct check_id {

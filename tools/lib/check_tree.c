@@ -134,6 +134,18 @@ static void check_xattr(struct walk *w, const struct vfsr_item *item)
 		bad(w, VFSR_REASON_SIZE, chunk->logical, x.value_bytes);
 }
 
+/* The names in the orphan directory are no links. */
+static void check_orphan(struct walk *w, struct check_id *child, u8 type)
+{
+	if (child->flags & ID_ORPHAN)
+		bad(w, VFSR_REASON_TWICE, child->id, 0);
+	child->flags |= ID_ORPHAN;
+	if (!child->seen) {
+		child->parent = w->self->id;
+		child->says_type = type;
+	}
+}
+
 static void check_dirent(struct walk *w, const struct vfsr_item *item)
 {
 	const u8 *key = w->c->pool->super->hash_key;
@@ -166,6 +178,10 @@ static void check_dirent(struct walk *w, const struct vfsr_item *item)
 	if (!child || child->kind != VFSR_KIND_INODE) {
 		if (child || !w->c->map_damaged)
 			bad(w, VFSR_REASON_DIRENT, d.ino, 0);
+		return;
+	}
+	if (w->self->id == VFSR_ORPHAN_INO) {
+		check_orphan(w, child, d.type);
 		return;
 	}
 	if (!child->seen++) {
@@ -318,6 +334,11 @@ static void check_names(struct check *c, struct check_id *e, bool special)
 
 	if (!special && e->says_type != e->type)
 		bad_id(c, e, VFSR_REASON_DIRENT, e->says_type, e->type);
+	if (e->flags & ID_ORPHAN) {
+		if (e->nlink || e->seen)
+			bad_id(c, e, VFSR_REASON_NLINK, e->nlink, e->seen);
+		return;
+	}
 	if (e->flags & ID_DIR) {
 		if (e->seen > !special || (e->seen < !special && !partial))
 			bad_id(c, e, VFSR_REASON_TWICE, e->seen, !special);
@@ -331,7 +352,9 @@ static void check_names(struct check *c, struct check_id *e, bool special)
 	}
 	if (e->seen > e->nlink || (e->seen < e->nlink && !partial))
 		bad_id(c, e, VFSR_REASON_NLINK, e->nlink, e->seen);
-	if (e->seen == 1 && e->says_parent != e->parent && !partial)
+	/* 0: its other names went, and nobody knew where this one is */
+	if (e->seen == 1 && e->says_parent && e->says_parent != e->parent &&
+	    !partial)
 		bad_id(c, e, VFSR_REASON_PARENT, e->says_parent, e->parent);
 }
 
@@ -339,7 +362,7 @@ static void check_links(struct check *c, struct check_id *e)
 {
 	bool special = e->id == VFSR_ROOT_INO || e->id == VFSR_ORPHAN_INO;
 
-	if (!special && !e->seen) {
+	if (!special && !e->seen && !(e->flags & ID_ORPHAN)) {
 		if (!check_is_partial(c))
 			bad_id(c, e, VFSR_REASON_UNREACHABLE, 0, 1);
 		return;

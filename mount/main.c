@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * mount.vfsr: mounts a pool of which one device, the label or the uuid is known,
+ * as helper of mount(8) or by hand.
+ *
+ * It finds the other members by the records on the block devices of the system and
+ * names them all to the kernel. Exit codes are those of mount(8).
+ */
+#include <getopt.h>
+#include <stdlib.h>
+
+#include "mount.h"
+
+static const char usage_text[] =
+	"Usage: mount.vfsr SOURCE DIR [-fnsv] [-o OPTIONS]\n"
+	"\n"
+	"Mounts the vfsr pool that SOURCE is of: a device, LABEL=... or UUID=...\n"
+	"The other members are found by the records on all block devices.\n"
+	"mount(8) calls it for 'mount -t vfsr'.\n"
+	"\n"
+	"  -o, --options LIST  options, see vfsr(5); of them for the search:\n"
+	"                      device=PATH  look at this device too (repeatable)\n"
+	"                      degraded     go on if members are missing\n"
+	"  -f, --fake          do everything but the mount, and print what it\n"
+	"                      would be; --dry-run is the same\n"
+	"      --dry-run\n"
+	"  -n, --no-mtab       ignored: there is no mtab to write\n"
+	"  -s, --sloppy        pass over options that are not known\n"
+	"  -v, --verbose       tell which devices were found\n"
+	"  -V, --version       print the version\n"
+	"  -h, --help          print this\n"
+	"\n"
+	"Exit status: 0 mounted, 1 usage or permissions, 2 system error, 32 failed.\n"
+	"\n"
+	"Example:\n"
+	"  mount.vfsr LABEL=photos /srv/photos -o degraded,ro\n";
+
+enum {
+	OPT_DRY_RUN = 256,
+};
+
+static const struct option long_options[] = {
+	{ "options", required_argument, NULL, 'o' },
+	{ "fake", no_argument, NULL, 'f' },
+	{ "dry-run", no_argument, NULL, OPT_DRY_RUN },
+	{ "no-mtab", no_argument, NULL, 'n' },
+	{ "sloppy", no_argument, NULL, 's' },
+	{ "verbose", no_argument, NULL, 'v' },
+	{ "types", required_argument, NULL, 't' },
+	{ "version", no_argument, NULL, 'V' },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
+};
+
+/* One option. 0, positive: done, negative: a reported error. */
+static int option(struct mount_opts *o, int c, char **argv)
+{
+	switch (c) {
+	case 'o':
+		return mount_opts_add(o, optarg);
+	case 'f':
+	case OPT_DRY_RUN:
+		o->fake = true;
+		return 0;
+	case 'n':
+		return 0;
+	case 's':
+		o->sloppy = true;
+		return 0;
+	case 'v':
+		vfsr_verbose++;
+		return 0;
+	case 't':
+		if (!strcmp(optarg, "vfsr") || !strncmp(optarg, "vfsr.", 5))
+			return 0;
+		vfsr_error("-t %s: this mounts vfsr only; use mount(8)",
+			   optarg);
+		return -EINVAL;
+	case 'V':
+		printf("%s %s\n", vfsr_prog, VFSR_VERSION);
+		return 1;
+	case 'h':
+		fputs(usage_text, stdout);
+		return 1;
+	case ':':
+		vfsr_error("%s needs an argument; see mount.vfsr --help",
+			   argv[optind - 1]);
+		return -EINVAL;
+	default:
+		vfsr_error("unknown option '%s'; see mount.vfsr --help",
+			   argv[optind - 1]);
+		return -EINVAL;
+	}
+}
+
+static int parse(struct mount_opts *o, int argc, char **argv)
+{
+	int c, ret;
+
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":o:fnsvt:Vh", long_options,
+				NULL)) != -1) {
+		ret = option(o, c, argv);
+		if (ret)
+			return ret;
+	}
+	if (argc - optind != 2) {
+		vfsr_error(
+			"%s; see mount.vfsr --help",
+			argc - optind > 2 ?
+				"more than a source and a directory were named" :
+				"name a source and a directory");
+		return -EINVAL;
+	}
+	o->source = argv[optind];
+	o->dir = argv[optind + 1];
+	return 0;
+}
+
+/* The options of a mount, as they would be given to mount(8). */
+static void print_options(const struct mount_opts *o,
+			  const struct mount_pool *p)
+{
+	unsigned int i;
+
+	printf("%s", o->read_only ? "ro" : "rw");
+	for (i = 0; i < o->nr_opts; i++)
+		printf(",%s%s%s", o->opt[i].key, o->opt[i].value ? "=" : "",
+		       o->opt[i].value ? o->opt[i].value : "");
+	for (i = 0; i < p->super->nr_members; i++)
+		if (p->member[i] && p->member[i] != p->source)
+			printf(",device=%s", p->member[i]->path);
+}
+
+static int mount_pool(const struct mount_opts *o)
+{
+	struct mount_scan s = { 0 };
+	struct mount_pool p;
+	unsigned int i;
+	int err = 0, ret;
+
+	for (i = 0; i < o->nr_devices && !err; i++)
+		if (!mount_scan_path(&s, o->device[i], true))
+			err = -ENOMEM;
+	if (!err)
+		err = mount_scan_all(&s);
+	if (!err)
+		err = mount_find_pool(o, &s, &p);
+	if (err) {
+		ret = err == -ENOMEM ? MOUNT_SYSTEM : MOUNT_FAILED;
+	} else if (o->fake) {
+		printf("mount -i -t vfsr -o ");
+		print_options(o, &p);
+		printf(" %s %s\n", p.source->path, o->dir);
+		ret = MOUNT_OK;
+	} else {
+		ret = mount_attach(o, &p);
+	}
+	mount_scan_free(&s);
+	return ret;
+}
+
+int main(int argc, char **argv)
+{
+	struct mount_opts o = { 0 };
+	int ret;
+
+	vfsr_prog = "mount.vfsr";
+	ret = parse(&o, argc, argv);
+	if (ret)
+		ret = ret > 0 ? MOUNT_OK : MOUNT_USAGE;
+	else if (o.remount)
+		ret = o.fake ? MOUNT_OK : mount_change(&o);
+	else
+		ret = mount_pool(&o);
+	mount_opts_free(&o);
+	return ret;
+}
