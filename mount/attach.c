@@ -20,6 +20,7 @@
 /* A filesystem context and what became of it. */
 struct context {
 	int fd;
+	bool done; /* mounted: what was said is no error then */
 	bool said; /* the kernel gave an error's reason */
 	int error; /* of the call that failed */
 };
@@ -40,10 +41,10 @@ static void drain(struct context *c)
 			msg += 2;
 		if (!strncmp(msg, TYPE ": ", strlen(TYPE ": ")))
 			msg += strlen(TYPE ": ");
-		if (text[0] == 'e') {
+		if (text[0] == 'e' && !c->done) {
 			vfsr_error("%s", msg);
 			c->said = true;
-		} else if (text[0] == 'w') {
+		} else if (text[0] != 'i') {
 			vfsr_warn("%s", msg);
 		} else {
 			vfsr_note("%s", msg);
@@ -141,6 +142,7 @@ static int attach(struct context *c, const struct mount_opts *o,
 		return -1;
 	if (fsconfig(c->fd, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
 		return failed(c);
+	c->done = true;
 	drain(c);
 	fd = fsmount(c->fd, FSMOUNT_CLOEXEC, attributes(o, read_only));
 	if (fd < 0)
@@ -231,6 +233,7 @@ static int change(struct context *c, const struct mount_opts *o)
 		return -1;
 	if (fsconfig(c->fd, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0))
 		return failed(c);
+	c->done = true;
 	drain(c);
 	if ((attr.attr_set || attr.attr_clr) &&
 	    mount_setattr(AT_FDCWD, o->dir, 0, &attr, sizeof(attr))) {

@@ -24,8 +24,10 @@ static const char usage_text[] =
 	"  -f, --fake          do everything but the mount, and print what it\n"
 	"                      would be; --dry-run is the same\n"
 	"      --dry-run\n"
+	"      --json          with -f: print that as JSON\n"
 	"  -n, --no-mtab       ignored: there is no mtab to write\n"
 	"  -s, --sloppy        pass over options that are not known\n"
+	"  -t, --types vfsr    accepted for mount(8)\n"
 	"  -v, --verbose       tell which devices were found\n"
 	"  -V, --version       print the version\n"
 	"  -h, --help          print this\n"
@@ -37,12 +39,14 @@ static const char usage_text[] =
 
 enum {
 	OPT_DRY_RUN = 256,
+	OPT_JSON,
 };
 
 static const struct option long_options[] = {
 	{ "options", required_argument, NULL, 'o' },
 	{ "fake", no_argument, NULL, 'f' },
 	{ "dry-run", no_argument, NULL, OPT_DRY_RUN },
+	{ "json", no_argument, NULL, OPT_JSON },
 	{ "no-mtab", no_argument, NULL, 'n' },
 	{ "sloppy", no_argument, NULL, 's' },
 	{ "verbose", no_argument, NULL, 'v' },
@@ -61,6 +65,9 @@ static int option(struct mount_opts *o, int c, char **argv)
 	case 'f':
 	case OPT_DRY_RUN:
 		o->fake = true;
+		return 0;
+	case OPT_JSON:
+		o->json = true;
 		return 0;
 	case 'n':
 		return 0;
@@ -117,19 +124,75 @@ static int parse(struct mount_opts *o, int argc, char **argv)
 	return 0;
 }
 
-/* The options of a mount, as they would be given to mount(8). */
-static void print_options(const struct mount_opts *o,
-			  const struct mount_pool *p)
+/* Does a member have to be named by device=? */
+static bool is_extra(const struct mount_pool *p, unsigned int i)
+{
+	return p->member[i] && p->member[i] != p->source;
+}
+
+/* ",KEY=VALUE", in quotes where the value has a comma. */
+static void print_option(const char *key, const char *value)
+{
+	const char *quote = value && strchr(value, ',') ? "\"" : "";
+
+	if (value)
+		printf(",%s=%s%s%s", key, quote, value, quote);
+	else
+		printf(",%s", key);
+}
+
+/* The mount as it would be given to mount(8) without a helper. */
+static void print_text(const struct mount_opts *o, const struct mount_pool *p)
 {
 	unsigned int i;
 
-	printf("%s", o->read_only ? "ro" : "rw");
+	printf("mount -i -t vfsr -o %s", o->read_only ? "ro" : "rw");
 	for (i = 0; i < o->nr_opts; i++)
-		printf(",%s%s%s", o->opt[i].key, o->opt[i].value ? "=" : "",
-		       o->opt[i].value ? o->opt[i].value : "");
+		print_option(o->opt[i].key, o->opt[i].value);
 	for (i = 0; i < p->super->nr_members; i++)
-		if (p->member[i] && p->member[i] != p->source)
-			printf(",device=%s", p->member[i]->path);
+		if (is_extra(p, i))
+			print_option("device", p->member[i]->path);
+	printf(" %s %s\n", p->source->path, o->dir);
+}
+
+static struct json_object *json_member(const struct mount_pool *p,
+				       unsigned int i)
+{
+	struct json_object *j = json_object_new_object();
+	const struct mount_dev *d = p->member[i];
+	char uuid[40];
+
+	vfsr_uuid_text(p->super->member[i].uuid, uuid);
+	json_object_object_add(j, "member", json_object_new_int((int)i));
+	json_object_object_add(j, "uuid", json_object_new_string(uuid));
+	json_object_object_add(j, "device",
+			       d ? json_object_new_string(d->path) : NULL);
+	return j;
+}
+
+static void print_json(const struct mount_opts *o, const struct mount_pool *p)
+{
+	struct json_object *list = json_object_new_array();
+	struct vfsr_doc doc;
+	char uuid[40];
+	unsigned int i;
+
+	vfsr_uuid_text(p->super->pool_uuid, uuid);
+	for (i = 0; i < p->super->nr_members; i++)
+		if (p->super->member[i].state != VFSR_MEMBER_NONE)
+			json_object_array_add(list, json_member(p, i));
+	vfsr_doc_begin(&doc, "mount");
+	json_object_object_add(doc.root, "pool",
+			       json_object_new_string(p->name));
+	json_object_object_add(doc.root, "uuid", json_object_new_string(uuid));
+	json_object_object_add(doc.root, "source",
+			       json_object_new_string(p->source->path));
+	json_object_object_add(doc.root, "directory",
+			       json_object_new_string(o->dir));
+	json_object_object_add(doc.root, "missing",
+			       json_object_new_int((int)p->nr_missing));
+	json_object_object_add(doc.root, "members", list);
+	vfsr_doc_end(&doc, true);
 }
 
 static int mount_pool(const struct mount_opts *o)
@@ -149,9 +212,10 @@ static int mount_pool(const struct mount_opts *o)
 	if (err) {
 		ret = err == -ENOMEM ? MOUNT_SYSTEM : MOUNT_FAILED;
 	} else if (o->fake) {
-		printf("mount -i -t vfsr -o ");
-		print_options(o, &p);
-		printf(" %s %s\n", p.source->path, o->dir);
+		if (o->json)
+			print_json(o, &p);
+		else
+			print_text(o, &p);
 		ret = MOUNT_OK;
 	} else {
 		ret = mount_attach(o, &p);

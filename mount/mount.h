@@ -27,7 +27,7 @@ struct mount_opt {
 
 struct mount_opts {
 	const char *source, *dir;
-	bool fake, sloppy;
+	bool fake, json, sloppy;
 	bool remount;
 	bool read_only, read_write; /* asked for */
 	bool degraded;

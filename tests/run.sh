@@ -302,6 +302,13 @@ step_vm()
 	done
 	wanted selftest && names+=(tests/vm/selftest.sh)
 	((${#names[@]})) || return 0
+	# one run at a time: they would share logs and the module
+	mkdir -p build/vm
+	exec 9>build/vm/.step
+	flock -n 9 || {
+		echo 'waiting for another run of the VM tests to end'
+		flock 9
+	}
 	new_step vm
 	build vm build tools || return 0
 	build vm module module KCHECK= || return 0

@@ -58,8 +58,8 @@ static void take_strip(struct vfsr_grids *gs, unsigned int dev, u32 strip)
 static void give_strip(struct vfsr_grids *gs, unsigned int dev, u32 strip)
 {
 	lockdep_assert_held(&gs->lock);
-	if (!gs->free[dev] ||
-	    WARN_ON_ONCE(__test_and_set_bit(strip, gs->free[dev])))
+	/* twice only where disk contents let two grids have one strip */
+	if (!gs->free[dev] || __test_and_set_bit(strip, gs->free[dev]))
 		return;
 	gs->nr_free[dev]++;
 	gs->first_free[dev] = min(gs->first_free[dev], strip);

@@ -58,57 +58,57 @@ enum vfsr_sector_state {
 /* A stripe's footer, cached; constant but for refs and links. */
 struct vfsr_label {
 	struct vfsr_footer ft;
-	struct hlist_node hash; /* label_lock */
-	struct list_head lru; /* label_lock */
-	refcount_t refs; /* one for the cache */
+	struct hlist_node hash;	/* label_lock */
+	struct list_head lru;	/* label_lock */
+	refcount_t refs;	/* one for the cache */
 	u8 *sector; /* page: as on disk */
 };
 
 /* Events of one sector, so that each counts once. */
 struct vfsr_mark {
-	u64 key; /* sector_key() << 4 | MARK_*; 0: empty */
-	u32 closed; /* heal_seq when it was written back, 0: not yet */
+	u64 key;	/* sector_key() << 4 | MARK_*; 0: empty */
+	u32 closed;	/* heal_seq when it was written back, 0: not yet */
 };
 
 struct vfsr_kept_sector {
-	u64 key; /* 0: empty */
+	u64 key;	/* 0: empty */
 	u8 *data; /* page */
 };
 
 /* A whole-grid decode that left something. */
 struct vfsr_hopeless {
-	u64 grid; /* 0: empty */
-	unsigned long when; /* jiffies */
+	u64 grid;	/* 0: empty */
+	unsigned long when;	/* jiffies */
 	u32 *bad; /* R masks */
 };
 
 struct vfsr_reader {
 	/* workspaces */
 	spinlock_t ws_lock;
-	struct list_head ws_idle; /* ws_lock */
-	unsigned int nr_ws, max_ws; /* made so far: ws_lock; bound */
+	struct list_head ws_idle;	/* ws_lock */
+	unsigned int nr_ws, max_ws;	/* made so far: ws_lock; bound */
 	wait_queue_head_t ws_wait;
 	/* footers */
 	spinlock_t label_lock;
-	struct list_head label_lru; /* newest first */
+	struct list_head label_lru;	/* newest first */
 	struct hlist_head label_hash[LABEL_BUCKETS];
 	unsigned int nr_labels;
 	struct {
-		u64 key; /* 0: empty */
-		unsigned long when; /* jiffies */
+		u64 key;	/* 0: empty */
+		unsigned long when;	/* jiffies */
 	} lost_label[LOST_LABELS];
 	/* events */
 	spinlock_t mark_lock;
 	struct vfsr_mark (*mark)[MARK_WAYS]; /* MARK_SETS */
 	u32 mark_hand;
-	u32 heal_seq; /* grows with each write-back */
+	u32 heal_seq;	/* grows with each write-back */
 	/* sectors that only a whole grid gave */
 	spinlock_t sector_lock;
 	struct vfsr_kept_sector (*sector)[SECTOR_WAYS]; /* or NULL */
 	u32 sector_hand;
 	/* whole grids */
 	struct mutex heal_lock;
-	struct vfsr_hopeless hopeless[HOPELESS_GRIDS]; /* heal_lock */
+	struct vfsr_hopeless hopeless[HOPELESS_GRIDS];	/* heal_lock */
 	u32 hopeless_hand;
 	/* resync */
 	struct mutex resync_lock;
@@ -122,20 +122,20 @@ struct vfsr_read_ws {
 	void *inflate;
 	u8 *stored; /* WS_SECTORS sectors */
 	u8 *rows; /* rows of all columns; grows when needed */
-	u32 rows_room; /* sectors */
-	u32 heal_depth; /* nested holds of heal_lock */
-	u32 heal_seq; /* when this read began to look closer */
-	bool seen_bad; /* a member that is there gave something wrong */
-	u32 nr_written; /* sectors written back since it was got */
+	u32 rows_room;	/* sectors */
+	u32 heal_depth;	/* nested holds of heal_lock */
+	u32 heal_seq;	/* when this read began to look closer */
+	bool seen_bad;	/* a member that is there gave something wrong */
+	u32 nr_written;	/* sectors written back since it was got */
 	u32 nr_lost;
-	u16 nr_healed[VFSR_MAX_MEMBERS]; /* of members that are there */
+	u32 nr_healed[VFSR_MAX_MEMBERS];	/* of members that are there */
 	u32 nr_io;
 	struct vfsr_io io[WS_IOS];
 	u8 *io_state[WS_IOS]; /* of the sectors of that run */
 	u8 part_state[WS_SECTORS];
-	u8 state[VFSR_MAX_STRIPE_SECTORS]; /* column after column */
-	u32 bad[VFSR_MAX_STRIPE_SECTORS]; /* a mask per row */
-	u32 left[VFSR_MAX_STRIPE_SECTORS]; /* what rows could not give */
+	u8 state[VFSR_MAX_STRIPE_SECTORS];	/* column after column */
+	u32 bad[VFSR_MAX_STRIPE_SECTORS];	/* a mask per row */
+	u32 left[VFSR_MAX_STRIPE_SECTORS];	/* what rows could not give */
 };
 
 /* Rows [row, row + nr) of one stripe (or of the parity rows, @label NULL). */
@@ -144,7 +144,7 @@ struct vfsr_row_run {
 	struct vfsr_label *label;
 	struct vfsr_extent_rows e;
 	u32 row, nr;
-	bool own_bufs; /* @buf is the caller's, not in ws->rows */
+	bool own_bufs;	/* @buf is the caller's, not in ws->rows */
 	u8 *buf[VFSR_MAX_COLUMNS]; /* nr sectors each */
 	u32 *bad; /* nr masks, in ws->bad */
 };

@@ -4,8 +4,8 @@
  * not what the grid says is verified, rebuilt and written back.
  *
  * A sealed grid's column is done when its trailer is there, which is written
- * last; so an interrupted resync goes on where it was. Open grids have no
- * trailer: their committed rows are looked at each time. One runs at a time
+ * last; so an interrupted resync goes on where it was. Grids that were open at
+ * the mount are looked at each time. One runs at a time
  * (resync_lock); vfsr_grids_stop() ends it between two stripes.
  */
 #include <linux/sched.h>
@@ -195,7 +195,9 @@ static int resync_grid(struct resync *r, struct vfsr_grid *g)
 		return 0; /* said, and nothing to heal from */
 	if (err)
 		return err;
-	if (READ_ONCE(g->state) == VFSR_STRIP_SEALED)
+	/* one that was open at the mount may have got its trailer since, over
+	 * rows that the member missed */
+	if (READ_ONCE(g->state) == VFSR_STRIP_SEALED && !READ_ONCE(g->open))
 		mask = without_trailer(r, g, mask);
 	if (!mask)
 		return 0;
@@ -205,17 +207,25 @@ static int resync_grid(struct resync *r, struct vfsr_grid *g)
 
 static int resync_all(struct resync *r)
 {
+	struct vfsr_grids *gs = r->gs;
 	struct vfsr_grid *g;
-	u64 id = 0;
+	u64 id = 0, end;
 	int err = 0;
 
-	while (!err && (g = vfsr_grid_next(r->gs, id))) {
+	/* grids made from now on have all that is written to them */
+	spin_lock(&gs->lock);
+	end = gs->next_grid;
+	spin_unlock(&gs->lock);
+	while (!err && (g = vfsr_grid_next(gs, id))) {
 		id = g->id + 1;
-		err = stopped(r) ? -EINTR : resync_grid(r, g);
+		if (id > end)
+			err = 1;
+		else
+			err = stopped(r) ? -EINTR : resync_grid(r, g);
 		vfsr_grid_put(g);
 		cond_resched();
 	}
-	return err;
+	return err > 0 ? 0 : err;
 }
 
 /* Members to bring up to date. */
@@ -289,4 +299,9 @@ void vfsr_grids_stop(struct vfsr_grids *gs)
 	/* until it has seen that */
 	mutex_lock(&gs->reader->resync_lock);
 	mutex_unlock(&gs->reader->resync_lock);
+}
+
+void vfsr_grids_resume(struct vfsr_grids *gs)
+{
+	WRITE_ONCE(gs->reader->stop, false);
 }

@@ -27,69 +27,69 @@ struct vfsr_column {
 	bool known;	/* false: on a member whose table we do not have */
 };
 
-struct vfsr_open;	/* stripe.h */
+struct vfsr_open; /* stripe.h */
 
 struct vfsr_grid {
 	u64 id;
 	struct vfsr_geometry g;
 	struct vfsr_policy policy;
-	u8 use;			/* enum vfsr_grid_use */
-	u8 state;		/* enum vfsr_strip_state, as the tables have it
+	u8 use;	/* enum vfsr_grid_use */
+	u8 state;	/* enum vfsr_strip_state, as the tables have it
 				 * or will have it; under grids->lock */
 	refcount_t refs;	/* 1 for the table */
 	struct rcu_head rcu;
 	atomic64_t live;	/* bytes that the map names, now */
-	bool live_dirty;	/* on grids->live_list; under grids->live_lock */
-	bool frozen;		/* takes no more stripes (a column is lost) */
+	bool live_dirty; /* on grids->live_list; under grids->live_lock */
+	bool frozen;	/* takes no more stripes (a column is lost) */
 	struct list_head live_link;
 	/* stripes: loaded at first use under load_lock, then constant, but for
 	 * an open grid, where they are changed under open->lock */
 	struct mutex load_lock;
-	bool loaded;		/* smp_load_acquire */
+	bool loaded;	/* smp_load_acquire */
 	u32 rows_used;
-	u8 *starts;		/* VFSR_BITMAP_BYTES, NULL until loaded */
-	u32 *parity_crc;	/* n * r; NULL for an open grid or r == 0 */
+	u8 *starts; /* VFSR_BITMAP_BYTES, NULL until loaded */
+	u32 *parity_crc; /* n * r; NULL for an open grid or r == 0 */
 	u32 trailer_bad;	/* columns whose trailer is damaged */
-	int load_error;		/* of the last vain load, under load_lock */
-	unsigned long load_when; /* jiffies of it, under load_lock */
-	struct vfsr_open *open;	/* NULL if it was sealed by an earlier mount;
+	int load_error;	/* of the last vain load, under load_lock */
+	unsigned long load_when;	/* jiffies of it, under load_lock */
+	struct vfsr_open *open; /* NULL if it was sealed by an earlier mount;
 				 * else stays, see vfsr_grid_is_sealed() */
 	struct vfsr_column col[];	/* n */
 };
 
 /* Counters of healing, shown in sysfs; per device ones are in the pool. */
 struct vfsr_heal_stats {
-	atomic64_t bad_chunks;		/* reads that failed their checksum */
+	atomic64_t bad_chunks;	/* reads that failed their checksum */
 	atomic64_t healed_chunks;	/* of these, given back right */
-	atomic64_t lost_chunks;		/* of these, lost in part */
+	atomic64_t lost_chunks;	/* of these, lost in part */
 };
 
 struct vfsr_grids {
 	struct vfsr_pool *pool;
-	struct xarray table;		/* id -> grid */
+	struct xarray table;	/* id -> grid */
 	const struct vfsr_parity_ops *ops; /* chosen and compared at load */
-	spinlock_t lock;		/* guards state, free counts, lists */
-	spinlock_t live_lock;		/* guards live_list; innermost */
+	spinlock_t lock;	/* guards state, free counts, lists */
+	spinlock_t live_lock;	/* guards live_list; innermost */
 	struct list_head live_list;	/* live changed since the last flush */
-	atomic64_t live_bytes;		/* sum over all grids */
+	atomic64_t live_bytes;	/* sum over all grids */
 	/* free strips, guarded by lock */
 	unsigned long *free[VFSR_MAX_MEMBERS]; /* bit per strip, set: free;
 						* NULL: no new strips there */
 	u32 nr_free[VFSR_MAX_MEMBERS];
-	u32 first_free[VFSR_MAX_MEMBERS]; /* no free strip below */
-	u64 next_grid;			/* id of the next new grid */
+	u32 first_free[VFSR_MAX_MEMBERS];	/* no free strip below */
+	u64 next_grid;	/* id of the next new grid */
 	unsigned long place_gen;	/* grows when free strips change; read
 					 * without the lock */
 	/* open and reserved grids, guarded by lock; see stripe.h */
 	struct list_head open_list;
 	unsigned int nr_open;
-	wait_queue_head_t wait;		/* a stripe or a seal ended */
-	struct workqueue_struct *wq;	/* sealing of stripes and of grids */
+	wait_queue_head_t wait;	/* a stripe or a seal ended */
+	struct workqueue_struct *wq; /* sealing of stripes and of grids */
 	struct vfsr_stripe_pool *stripes; /* buffers; stripe.c's own */
-	struct vfsr_reader *reader;	/* buffers and footer cache; read's own */
+	struct vfsr_reader *reader; /* buffers and footer cache; read's own */
 	struct vfsr_heal_stats heal;
 	/* finds a name for messages: "ino 12 offset 4096"; may be NULL */
-	atomic_t io_error;		/* first fatal error of a write, or 0 */
+	atomic_t io_error;	/* first fatal error of a write, or 0 */
 };
 
 /* --- life --- */
@@ -136,8 +136,7 @@ int vfsr_grid_load(struct vfsr_grids *gs, struct vfsr_grid *g);
  *
  * Return: the device (maybe failed), or NULL if unknown or missing.
  */
-struct vfsr_dev *vfsr_grid_pos(struct vfsr_grids *gs,
-			       const struct vfsr_grid *g,
+struct vfsr_dev *vfsr_grid_pos(struct vfsr_grids *gs, const struct vfsr_grid *g,
 			       const struct vfsr_extent_rows *rows, u32 col,
 			       u32 row, u64 *sector);
 
@@ -172,6 +171,9 @@ struct vfsr_reader_of {
  * bad sectors are found by the stripe's footer, rebuilt by row, else by the whole
  * grid, verified, returned and written back (unless the pool is read only), counted
  * per device and logged (rate limited) with device, grid and file.
+ *
+ * A grid may be freed while a chunk of it is read, then this fails: callers look
+ * the chunk up again and try again if its place has changed.
  *
  * Context: may sleep, GFP_NOFS inside; no folio is touched.
  *
@@ -234,11 +236,15 @@ static inline void vfsr_grid_quiesce(struct vfsr_grid *g)
  * @gs: grids
  *
  * For every sealed grid with a column on a stale member whose trailer there is
- * not the grid's: heal that column, trailer included. Runs in a worker after
- * a read-write mount; checks for vfsr_grids_stop().
+ * not the grid's: heal that column, trailer included; of open grids the rows
+ * that are committed. Runs in a worker after a read-write mount; ends early at
+ * vfsr_grids_stop() or when the pool becomes read only. When all is done the
+ * members are not stale any more.
  */
 void vfsr_grids_resync(struct vfsr_grids *gs);
+/* End a resync that runs and wait for it; none starts until resume. */
 void vfsr_grids_stop(struct vfsr_grids *gs);
+void vfsr_grids_resume(struct vfsr_grids *gs);
 
 /* --- placement (grid_place.c) --- */
 

@@ -36,7 +36,7 @@ int vfsr_trees_new(struct vfsr_log *log, void (*stopped)(void *ctx),
 		   void *stopped_ctx, struct vfsr_trees **out);
 void vfsr_trees_free(struct vfsr_trees *ts);
 
-/* Dirty nodes now. */
+/* Dirty nodes now; a new attribute value counts as the nodes it would fill. */
 unsigned long vfsr_trees_nr_dirty(const struct vfsr_trees *ts);
 
 /* Prepare @t for inode @ino; no I/O. Repeatable. */
@@ -123,7 +123,7 @@ enum vfsr_run_type {
 };
 
 struct vfsr_run {
-	u64 pos;	/* where the run starts, at or before the byte asked for */
+	u64 pos;	/* where the run starts: at or before the byte asked */
 	u64 bytes;	/* its length; holes reach to the next extent or to
 			 * 2^63 - 1 */
 	u64 chunk;	/* CHUNK: id */
@@ -151,7 +151,8 @@ struct vfsr_tree_delta {
  * @pos: first byte, multiple of 4096
  * @e: extent (bytes of it give the range); chunk ids: one reference of the
  *     chunk becomes the extent's. NULL: a hole
- * @bytes: length of the range; for an extent equal to e->bytes. If it is no
+ * @bytes: length of the range, at most VFSR_CHUNK_BYTES (what is longer goes
+ *	   in pieces, or is truncated away); for an extent equal to e->bytes. If it is no
  *	   multiple of 4096 the range removed reaches to the end of that block
  * @d: added to
  *
@@ -164,8 +165,8 @@ struct vfsr_tree_delta {
 int vfsr_tree_extent_set(struct vfsr_tree *t, u64 pos,
 			 const struct vfsr_extent *e, u64 bytes,
 			 struct vfsr_tree_delta *d);
-/* Replace everything before VFSR_INLINE_MAX by inline data (file of that size or
- * less; extents at block 0 go). */
+/* Replace everything in block 0 by inline data: up to VFSR_INLINE_MAX bytes of a
+ * file, 4096 of a link's target. */
 #define VFSR_INLINE_MAX	1024u
 int vfsr_tree_inline_set(struct vfsr_tree *t, const void *data, u32 bytes,
 			 struct vfsr_tree_delta *d);
@@ -175,7 +176,8 @@ int vfsr_tree_inline_set(struct vfsr_tree *t, const void *data, u32 bytes,
  * @size: new size; the extent that covers it is cut there
  * @d: added to
  *
- * Bounded work per call, from the end of the file downward.
+ * Bounded work per call, from the end of the file downward. @d tells what was
+ * done also if an error is returned: every step leaves the tree in order.
  *
  * Return: 0 done, 1 call again (in a new transaction), or an error.
  */

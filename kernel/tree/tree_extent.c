@@ -409,8 +409,7 @@ static int apply_inline(struct file_change *c)
 	}
 	for (i = 0; i < s->nr_inline; i++) {
 		key.key = s->inline_key[i];
-		if (key.key < c->data_bytes &&
-		    !(key.key % VFSR_MAX_ITEM_BYTES))
+		if (key.key < c->data_bytes && !(key.key % VFSR_MAX_ITEM_BYTES))
 			continue;
 		rc = vfsr_bt_delete(&c->bt, key);
 		if (rc)

@@ -38,7 +38,7 @@ enum vfsr_meta_list {
 /* Bits of vfsr_meta.flags */
 #define VFSR_META_READING	0	/* its reader will clear it and wake */
 #define VFSR_META_UPTODATE	1	/* contents may be used */
-#define VFSR_META_USED		2	/* since the shrinker looked */
+#define VFSR_META_USED		2	/* since the last scan */
 
 struct vfsr_meta {
 	u64 id;			/* constant, as are the next four */
@@ -46,7 +46,7 @@ struct vfsr_meta {
 	u8 *buf;		/* contents; guarded by the tree's lock */
 	u32 bytes;		/* of buf: a page for nodes, or the value's */
 	u8 kind;		/* enum vfsr_kind: INODE, NODE, XATTR */
-	u8 list;		/* enum vfsr_meta_list; ts->lock or shard lock */
+	u8 list;		/* enum vfsr_meta_list; ts->lock, shard lock */
 	unsigned long flags;	/* VFSR_META_*, atomic bits */
 	refcount_t refs;	/* the cache's, a list's, and users' */
 	int error;		/* of reading; valid once READING is clear */
@@ -184,8 +184,7 @@ struct vfsr_tree_scratch {
 	bool changed;		/* the tree is no longer what it was */
 };
 
-static inline struct vfsr_tree_scratch *
-vfsr_scratch_get(struct vfsr_trees *ts)
+static inline struct vfsr_tree_scratch *vfsr_scratch_get(struct vfsr_trees *ts)
 {
 	return mempool_alloc(ts->scratch, GFP_NOFS);
 }

@@ -159,8 +159,8 @@ out:
 	return rc;
 }
 
-static int xattr_remove(struct vfsr_tree *t, struct vfsr_bt *bt,
-			const u8 *name, u32 len, u64 old_chunk)
+static int xattr_remove(struct vfsr_tree *t, struct vfsr_bt *bt, const u8 *name,
+			u32 len, u64 old_chunk)
 {
 	int rc = vfsr_xattr_delete(bt, t->trees->hash_key, name, len);
 

@@ -216,6 +216,7 @@ int vfsr_begin_rw(struct vfsr_sb *s)
 {
 	int err = vfsr_orphans_remove(s->sb);
 
+	vfsr_grids_resume(s->grids);
 	if (!err && any_stale(s->pool))
 		queue_work(system_long_wq, &s->resync);
 	return err;

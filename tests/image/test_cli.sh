@@ -72,7 +72,7 @@ page()
 	}
 }
 
-for program in mkfs.vfsr fsck.vfsr vfsr; do
+for program in mkfs.vfsr fsck.vfsr mount.vfsr vfsr; do
 	[[ -x $build/$program ]] || {
 		echo "skip all of it: $program is not built"
 		exit 0
@@ -96,7 +96,7 @@ for command in "${commands[@]}"; do
 	verdict "help of vfsr $command"
 	cp help "help-vfsr-$command"
 done
-for program in vfsr mkfs.vfsr fsck.vfsr; do
+for program in vfsr mkfs.vfsr fsck.vfsr mount.vfsr; do
 	check_help "$build/$program" && grep -q -e '--json' help
 	verdict "help of $program"
 	cp help "help-$program"
@@ -117,7 +117,7 @@ for command in "${commands[@]}"; do
 	page "vfsr-$command.8" && same_options "$command" "help-vfsr-$command" "vfsr-$command.8.txt"
 	verdict "page of vfsr $command"
 done
-for program in mkfs.vfsr fsck.vfsr; do
+for program in mkfs.vfsr fsck.vfsr mount.vfsr; do
 	page "$program.8" && same_options "$program" "help-$program" "$program.8.txt"
 	verdict "page of $program"
 done
@@ -159,7 +159,7 @@ for file in "$src"/Documentation/man/*.[58]; do
 			echo "$file names $name, which is not there"
 			ok=1
 		}
-	done < <(sed -nE 's/^\.BR ((mkfs\.|fsck\.)?vfsr(\\-[a-z]+)?) \(([58])\).*/\1.\4/p' "$file" | sed 's/[\]//g')
+	done < <(sed -nE 's/^\.BR ((mkfs\.|fsck\.|mount\.)?vfsr(\\-[a-z]+)?) \(([58])\).*/\1.\4/p' "$file" | sed 's/[\]//g')
 done
 ((ok == 0))
 verdict 'sections of the pages'
@@ -179,6 +179,7 @@ complete_words()
 		case $1 in
 		mkfs.vfsr) _mkfs_vfsr ;;
 		fsck.vfsr) _fsck_vfsr ;;
+		mount.vfsr) _mount_vfsr ;;
 		*) _vfsr ;;
 		esac
 		printf "%s\n" "${COMPREPLY[@]}"' "$bash_file" "$@" 2>&1
@@ -191,7 +192,7 @@ for command in "${commands[@]}"; do
 		grep -qE "^	$command\)" "$zsh_file" && grep -q "'$command:" "$zsh_file"
 	verdict "completion of vfsr $command"
 done
-for program in mkfs.vfsr fsck.vfsr; do
+for program in mkfs.vfsr fsck.vfsr mount.vfsr; do
 	complete_words "$program" -- >completed
 	same_options "$program" "help-$program" completed &&
 		same_options "$program" "help-$program" "$zsh_file"
@@ -248,6 +249,11 @@ fails 16 "see 'fsck.vfsr --help'" "$build/fsck.vfsr" --no-such-option x &&
 	fails 16 "see 'fsck.vfsr --help'" "$build/fsck.vfsr" -n -y x
 verdict 'wrong options of fsck.vfsr'
 
+fails 1 'see mount.vfsr --help' "$build/mount.vfsr" --no-such-option x y &&
+	fails 1 'see mount.vfsr --help' "$build/mount.vfsr" -Z x y &&
+	fails 1 'see mount.vfsr --help' "$build/mount.vfsr" x
+verdict 'wrong options of mount.vfsr'
+
 fails 2 "did you mean 'restore'" "$build/vfsr" restores &&
 	fails 2 "did you mean 'verify'" "$build/vfsr" verif &&
 	fails 2 "did you mean 'inspect'" "$build/vfsr" insepct &&
@@ -266,6 +272,7 @@ for command in verify map 'inspect super' 'restore --to out'; do
 done
 fails 8 'absent.img' "$build/fsck.vfsr" absent.img || ok=1
 fails 1 'absent.img' "$build/mkfs.vfsr" absent.img || ok=1
+VFSR_DEVICES='' fails 32 'absent.img' "$build/mount.vfsr" -f absent.img mnt || ok=1
 ((ok == 0))
 verdict 'a device that is not there'
 

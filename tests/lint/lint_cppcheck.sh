@@ -8,7 +8,7 @@
 . "$(dirname "$0")/lib.sh"
 need cppcheck
 
-mapfile -t files < <(project_files 'kernel/core/*.c' 'tools/*.c' 'mkfs/*.c' 'fsck/*.c' 'tests/*.c' |
+mapfile -t files < <(project_files 'kernel/core/*.c' 'tools/*.c' 'mkfs/*.c' 'fsck/*.c' 'mount/*.c' 'tests/*.c' |
 	grep -v '^tests/kmod/')
 ((${#files[@]})) || exit 0
 mkdir -p build/lint/cppcheck

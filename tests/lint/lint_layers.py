@@ -51,7 +51,7 @@ def allowed_layers(name):
         return []
     if name.startswith("tools/lib/"):
         return LIB + ["sibling"]
-    if parts[0] in ("mkfs", "fsck", "tools"):
+    if parts[0] in ("mkfs", "fsck", "mount", "tools"):
         return LIB + ["sibling"]
     return None
 

@@ -9,7 +9,7 @@
 . "$(dirname "$0")/lib.sh"
 need clang-tidy
 
-mapfile -t files < <(project_files 'kernel/core/*.c' 'tools/*.c' 'mkfs/*.c' 'fsck/*.c' 'tests/*.c' |
+mapfile -t files < <(project_files 'kernel/core/*.c' 'tools/*.c' 'mkfs/*.c' 'fsck/*.c' 'mount/*.c' 'tests/*.c' |
 	grep -v '^tests/kmod/')
 ((${#files[@]})) || exit 0
 clean=build/lint/tidy

@@ -3,7 +3,7 @@
 #
 # The module loads, unloads and loads again; what is no pool is refused with a message.
 # disks: 256M 256M
-# timeout: 120
+# timeout: 180
 
 # shellcheck source=tests/vm/guest.sh
 . "$(dirname "$0")/guest.sh"
@@ -17,10 +17,26 @@ if ! grep -qw vfsr /proc/filesystems; then
 	exit 0
 fi
 ok 'the filesystem is registered'
-refuse 'an empty device' mount -t vfsr "${DISKS[0]}" "$MNT"
-dd if=/dev/urandom of="${DISKS[0]}" bs=1M count=64 status=none
+# the kernel itself, and then the helper
+for how in -i ''; do
+	by=${how:+the kernel}
+	by=${by:-mount.vfsr}
+	dd if=/dev/zero of="${DISKS[0]}" bs=1M count=64 status=none
+	dmesg -C
+	# shellcheck disable=SC2086 # an option or nothing
+	refuse "an empty device, by $by" mount $how -t vfsr "${DISKS[0]}" "$MNT"
+	dd if=/dev/urandom of="${DISKS[0]}" bs=1M count=64 status=none
+	# shellcheck disable=SC2086
+	refuse "a device full of noise, by $by" mount $how -t vfsr "${DISKS[0]}" "$MNT" 2>/run/said
+	cat /run/said
+	run "it says why, by $by" grep -qE 'no vfsr pool|no checkpoint record' <(dmesg; cat /run/said)
+	# shellcheck disable=SC2086
+	refuse "a directory, by $by" mount $how -t vfsr /tmp "$MNT"
+done
+
+run 'mkfs' mkfs.vfsr -q "${DISKS[@]}"
 dmesg -C
-refuse 'a device full of noise' mount -t vfsr "${DISKS[0]}" "$MNT"
-run 'it says why' grep -q vfsr <(dmesg)
-refuse 'a directory' mount -t vfsr /tmp "$MNT"
-refuse 'an unknown option' mount -t vfsr -o no_such_option "${DISKS[0]}" "$MNT"
+refuse 'an unknown option' mount -i -t vfsr -o no_such_option "${DISKS[0]}" "$MNT"
+run 'it says which' grep -q 'vfsr.*no_such_option' <(dmesg)
+refuse 'a member left out' mount -i -t vfsr "${DISKS[0]}" "$MNT"
+run 'it says so' grep -q 'is missing; attach it, or mount with -o degraded' <(dmesg)

@@ -16,7 +16,7 @@ tree=/usr/share/perl
 
 same()
 {
-	diff -r --no-dereference "$tree" "$MNT/tree" && diff -r /etc "$MNT/etc"
+	diff -r --no-dereference "$tree" "$MNT/tree" && diff -r --no-dereference /etc "$MNT/etc"
 }
 
 round()

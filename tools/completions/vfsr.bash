@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Completion for bash of vfsr, mkfs.vfsr and fsck.vfsr. Commands are asked from
+# Completion for bash of vfsr, mkfs.vfsr, fsck.vfsr and mount.vfsr. Commands are asked from
 # the program, options are listed here; tests/image/test_cli.sh compares them
 # with what --help tells.
 # shellcheck shell=bash
@@ -113,6 +113,28 @@ _fsck_vfsr()
 	fi
 }
 
+_mount_vfsr()
+{
+	local cur prev
+
+	_vfsr_begin
+	case $prev in
+	-o | --options)
+		_vfsr_words 'ro rw degraded device= compress=zlib:1 compress=none compress_keep= commit= noatime remount'
+		;;
+	-t | --types) _vfsr_words 'vfsr' ;;
+	*)
+		if [[ $cur == -* ]]; then
+			_vfsr_words '-o -f -n -s -v -t -V -h --options --fake --dry-run --json --no-mtab --sloppy
+				--verbose --types --version --help'
+		else
+			_vfsr_files
+		fi
+		;;
+	esac
+}
+
 complete -F _vfsr vfsr
 complete -F _mkfs_vfsr mkfs.vfsr
 complete -F _fsck_vfsr fsck.vfsr
+complete -F _mount_vfsr mount.vfsr

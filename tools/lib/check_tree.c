@@ -80,8 +80,10 @@ static void check_extent(struct walk *w, const struct vfsr_item *item)
 		unread(w, &f);
 		return;
 	}
-	if (pos < w->end)
-		bad(w, VFSR_REASON_OVERLAP, pos, w->end);
+	/* inline items come first in the order of keys */
+	if (pos < max_t(u64, w->end, w->inline_bytes))
+		bad(w, VFSR_REASON_OVERLAP, pos,
+		    max_t(u64, w->end, w->inline_bytes));
 	w->end = pos + e.bytes;
 	w->data_bytes += e.bytes;
 	if (w->end > w->in.size)
@@ -249,8 +251,6 @@ static void check_inode(struct walk *w)
 		break;
 	case VFSR_DT_REG:
 		c->stats->files++;
-		if (w->inline_bytes && w->end)
-			bad(w, VFSR_REASON_OVERLAP, 0, w->inline_bytes);
 		c->logical_bytes += w->data_bytes;
 		break;
 	case VFSR_DT_LNK:

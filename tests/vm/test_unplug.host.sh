@@ -6,7 +6,7 @@
 # shellcheck source=tests/vm/host.sh
 . "$VFSR_SRC/tests/vm/host.sh"
 
-wait_guest pull 800 || exit 0
+wait_guest pull 300 || exit 0
 unplug 3
 tell_guest pulled
 wait_guest finished 200 || exit 0

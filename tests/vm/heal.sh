@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+#
+# What the tests of healing share; sourced after guest.sh.
+
+tree=/usr/share/perl
+# shellcheck disable=SC2034 # for who sources this
+all=("${DISKS[@]}")
+
+same()
+{
+	echo 3 >/proc/sys/vm/drop_caches
+	diff -r --no-dereference "$tree" "$MNT/tree"
+}
+
+# a value summed up over the devices' sysfs files
+counter()
+{
+	cat /sys/fs/vfsr/*/devices/*/"$1" | awk '{ n += $1 } END { print n + 0 }'
+}
+
+# spoil MEMBER COLUMN: overwrite every eighth sector of the member's strips in use; COLUMN: of strips
+# of that column alone, or any
+spoil()
+{
+	vfsr inspect strips --json "${DISKS[@]}" >/tmp/strips.json
+	python3 - "$@" <<-'PY'
+		import json, os, sys
+		member, column = int(sys.argv[1]), sys.argv[2]
+		table = json.load(open("/tmp/strips.json"))
+		path = {m["member"]: m["path"] for m in table["members"]}[member]
+		strips = sorted(s["offset"] for s in table["strips"] if s["member"] == member)
+		size = min((b - a for a, b in zip(strips, strips[1:])), default=65536)
+		fd, n = os.open(path, os.O_WRONLY), 0
+		for s in table["strips"]:
+		    if s["member"] == member and s["state"] in ("sealed", "open") and column in ("any", str(s["column"])):
+		        for pos in range(s["offset"], s["offset"] + size, 8 * 4096):
+		            os.pwrite(fd, os.urandom(4096), pos)
+		            n += 1
+		os.fsync(fd)
+		print(n, "sectors of", path, "overwritten")
+	PY
+}
+
