@@ -143,6 +143,67 @@ void vfsr_place_exit(struct vfsr_grids *gs)
 	}
 }
 
+/* --- how many more --- */
+
+/* Grids that @free strips of each device hold if none gives more than @share. */
+static u64 count_grids(const u32 *free, unsigned int nr_devs, unsigned int n)
+{
+	const u32 share = DIV_ROUND_UP(n, nr_devs);
+	u64 low = 0, high = 0;
+	unsigned int i;
+
+	for (i = 0; i < nr_devs; i++)
+		high += free[i];
+	high = div_u64(high, n);
+	/* the largest number for which the shares add up */
+	while (low < high) {
+		u64 mid = high - (high - low) / 2, have = 0;
+
+		for (i = 0; i < nr_devs; i++)
+			have += min_t(u64, free[i], mid * share);
+		if (have >= mid * n)
+			low = mid;
+		else
+			high = mid - 1;
+	}
+	return low;
+}
+
+static u64 count_locked(struct vfsr_grids *gs, const struct vfsr_policy *policy,
+			bool used_too)
+{
+	u32 strips[VFSR_MAX_MEMBERS];
+	unsigned int i, nr = 0;
+
+	lockdep_assert_held(&gs->lock);
+	for (i = 0; i < gs->pool->nr_devs; i++)
+		if (eligible(gs, i))
+			strips[nr++] = used_too ? gs->pool->dev[i]->nr_strips :
+						  gs->nr_free[i];
+	return nr ? count_grids(strips, nr, policy->k + policy->m) : 0;
+}
+
+static u64 count_all(struct vfsr_grids *gs, const struct vfsr_policy *policy,
+		     bool used_too)
+{
+	u64 nr;
+
+	spin_lock(&gs->lock);
+	nr = count_locked(gs, policy, used_too);
+	spin_unlock(&gs->lock);
+	return nr;
+}
+
+u64 vfsr_place_count(struct vfsr_grids *gs, const struct vfsr_policy *policy)
+{
+	return count_all(gs, policy, false);
+}
+
+u64 vfsr_place_total(struct vfsr_grids *gs, const struct vfsr_policy *policy)
+{
+	return count_all(gs, policy, true);
+}
+
 /* --- choosing; grids->lock held --- */
 
 /* Skip used strips at the start of the table. */
@@ -242,14 +303,27 @@ static int place(struct vfsr_grids *gs, u64 id, unsigned int n,
 	return 0;
 }
 
-static int place_locked(struct vfsr_grids *gs, unsigned int n, u64 *id,
+/*
+ * The last strips are for metadata: a pool full of data must be able to commit
+ * and to delete. Promises of data stop above all that is held, so half of that is
+ * left for what was promised and needs more (short stripes, a device that failed).
+ */
+static bool may_take(struct vfsr_grids *gs, u8 use)
+{
+	const u64 held = READ_ONCE(gs->held_grids) / 2;
+
+	return use == VFSR_USE_META || !held ||
+	       count_locked(gs, &gs->pool->super->data, false) > held;
+}
+
+static int place_locked(struct vfsr_grids *gs, unsigned int n, u8 use, u64 *id,
 			struct vfsr_column *col, u8 *layout)
 {
 	int err = -ENOSPC;
 
 	spin_lock(&gs->lock);
 	*id = gs->next_grid;
-	if (*id <= VFSR_MAX_GRID)
+	if (*id <= VFSR_MAX_GRID && may_take(gs, use))
 		err = place(gs, *id, n, col, layout);
 	if (!err) {
 		gs->next_grid++;
@@ -353,7 +427,7 @@ int vfsr_grid_reserve(struct vfsr_grids *gs, const struct vfsr_policy *policy,
 	*out = NULL;
 	if (!vfsr_policy_ok(policy, gs->pool->super->strip_shift, NULL))
 		return -EINVAL;
-	err = place_locked(gs, n, &id, col, &layout);
+	err = place_locked(gs, n, use, &id, col, &layout);
 	if (err)
 		return err;
 	err = vfsr_geometry_init(&geometry, policy,
@@ -368,57 +442,6 @@ int vfsr_grid_reserve(struct vfsr_grids *gs, const struct vfsr_policy *policy,
 	refcount_inc(&g->refs);
 	*out = g;
 	return 0;
-}
-
-/* --- how many more --- */
-
-/* Grids that @free strips of each device hold if none gives more than @share. */
-static u64 count_grids(const u32 *free, unsigned int nr_devs, unsigned int n)
-{
-	const u32 share = DIV_ROUND_UP(n, nr_devs);
-	u64 low = 0, high = 0;
-	unsigned int i;
-
-	for (i = 0; i < nr_devs; i++)
-		high += free[i];
-	high = div_u64(high, n);
-	/* the largest number for which the shares add up */
-	while (low < high) {
-		u64 mid = high - (high - low) / 2, have = 0;
-
-		for (i = 0; i < nr_devs; i++)
-			have += min_t(u64, free[i], mid * share);
-		if (have >= mid * n)
-			low = mid;
-		else
-			high = mid - 1;
-	}
-	return low;
-}
-
-static u64 count_all(struct vfsr_grids *gs, const struct vfsr_policy *policy,
-		     bool used_too)
-{
-	u32 strips[VFSR_MAX_MEMBERS];
-	unsigned int i, nr = 0;
-
-	spin_lock(&gs->lock);
-	for (i = 0; i < gs->pool->nr_devs; i++)
-		if (eligible(gs, i))
-			strips[nr++] = used_too ? gs->pool->dev[i]->nr_strips :
-						  gs->nr_free[i];
-	spin_unlock(&gs->lock);
-	return nr ? count_grids(strips, nr, policy->k + policy->m) : 0;
-}
-
-u64 vfsr_place_count(struct vfsr_grids *gs, const struct vfsr_policy *policy)
-{
-	return count_all(gs, policy, false);
-}
-
-u64 vfsr_place_total(struct vfsr_grids *gs, const struct vfsr_policy *policy)
-{
-	return count_all(gs, policy, true);
 }
 
 /* --- freeing --- */

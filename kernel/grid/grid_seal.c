@@ -81,6 +81,8 @@ static int sum_old_rows(struct seal *s)
 	u32 col;
 	int err;
 
+	if (!g->g.r)
+		return 0;
 	while (o->parity_from) {
 		if (vfsr_stripe_at(&g->g, g->starts, g->rows_used,
 				   o->parity_from - 1, &rows))

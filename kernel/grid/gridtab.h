@@ -5,7 +5,7 @@
  *
  * A grid is found by id (xarray, RCU) and held by reference. What a grid is (geometry,
  * columns) never changes once it is in the table. An OPEN or RESERVED
- * grid has struct vfsr_open (stripe.h); when it is sealed that goes away, and
+ * grid has struct vfsr_open (stripe.h), which stays with it; when it is sealed
  * parity_crc appears. A freed grid leaves the table; who still holds a
  * reference may read what is there, and finds out by checksums.
  */
@@ -80,6 +80,9 @@ struct vfsr_grids {
 	u64 next_grid;	/* id of the next new grid */
 	unsigned long place_gen;	/* grows when free strips change; read
 					 * without the lock */
+	u64 held_grids;			/* of the default data policy: the last
+					 * half as many are for metadata alone.
+					 * Set once, by the space layer */
 	/* open and reserved grids, guarded by lock; see stripe.h */
 	struct list_head open_list;
 	unsigned int nr_open;
@@ -264,7 +267,7 @@ void vfsr_place_exit(struct vfsr_grids *gs);
  * columns each gets its even share, as mkfs places them. The strip tables are
  * changed in memory; no stripe may go there before a record names it. If too few
  * members are usable for the policy's spread but enough strips are free, columns
- * double up (a degraded pool goes on).
+ * double up (a degraded pool goes on). Grids of data leave half of held_grids free.
  *
  * Return: 0, -ENOSPC, -ENOMEM.
  */

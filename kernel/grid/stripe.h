@@ -34,31 +34,31 @@ struct vfsr_pending {
  * over.
  */
 struct vfsr_open {
-	struct list_head link; /* in grids->open_list; empty once it
+	struct list_head link;		/* in grids->open_list; empty once it
 					 * was settled as sealed or dropped */
 	struct vfsr_grids *gs;
 	struct vfsr_grid *grid;
-	struct mutex lock; /* guards grid->starts and rows_used
+	struct mutex lock;		/* guards grid->starts and rows_used
 					 * while open */
-	struct mutex colpar_lock; /* guards colpar and parity_from */
-	u32 parity_from; /* rows below are not summed up in colpar (they
+	struct mutex colpar_lock;	/* guards colpar and parity_from */
+	u32 parity_from;	/* rows below are not summed up in colpar (they
 				 * were written by an earlier mount): sealing
 				 * must read them */
-	u8 *colpar; /* n * r sectors, XOR so far; NULL until the
+	u8 *colpar;		/* n * r sectors, XOR so far; NULL until the
 				 * first stripe of this mount, if r == 0, and
 				 * once sealed */
-	u64 transaction; /* of the newest stripe of this mount, or 0;
+	u64 transaction;	/* of the newest stripe of this mount, or 0;
 				 * under lock */
 	/* the rest under grids->lock; in_flight is also read without */
-	atomic_t in_flight; /* stripes closed and not yet on disk */
-	struct list_head flying; /* those stripes (vfsr_stripe.link) */
-	bool busy; /* a stripe is begun and not closed */
-	bool finished; /* no more stripes; seal when none is in flight */
-	bool sealing; /* the worker has it or had it */
-	bool stuck; /* the worker could not seal it: it stays open */
-	bool sealed; /* trailers are written (not flushed). Set after
+	atomic_t in_flight;	/* stripes closed and not yet on disk */
+	struct list_head flying;	/* those stripes (vfsr_stripe.link) */
+	bool busy;		/* a stripe is begun and not closed */
+	bool finished;		/* no more stripes; seal when none flies */
+	bool sealing;		/* the worker has it or had it */
+	bool stuck;		/* it could not be sealed: it stays open */
+	bool sealed;		/* trailers are written (not flushed). Set after
 				 * grid->parity_crc, with release */
-	bool durable; /* named by the last durable record: stripes may
+	bool durable;		/* named by the last durable record: stripes may
 				 * go there */
 	struct work_struct seal;
 };
@@ -72,22 +72,22 @@ static inline bool vfsr_grid_is_sealed(const struct vfsr_grid *g)
 }
 
 struct vfsr_stripe {
-	struct list_head link; /* in open->flying; idle: in its class */
-	struct list_head all; /* of all in flight, under grids->lock */
+	struct list_head link;	/* in open->flying; idle: in its class */
+	struct list_head all;	/* of all in flight, under grids->lock */
 	struct vfsr_grids *gs;
-	struct vfsr_grid *grid; /* referenced */
+	struct vfsr_grid *grid;	/* referenced */
 	struct vfsr_pack pack;
-	u8 *data; /* n * full depth sectors, page aligned */
-	u8 *entries; /* room for the entry table */
-	u32 entries_room; /* bytes of it */
-	struct vfsr_footer ft; /* label; places set by close */
-	struct list_head pending; /* struct vfsr_pending */
+	u8 *data;		/* n * full depth sectors, page aligned */
+	u8 *entries;		/* room for the entry table */
+	u32 entries_room;	/* bytes of it */
+	struct vfsr_footer ft;	/* label; places set by close */
+	struct list_head pending;	/* struct vfsr_pending */
 	u64 transaction;
 	/* stripe.c's own: seal and write, then what follows the I/O */
 	struct work_struct work, finish;
 	struct vfsr_io_batch batch;
-	struct vfsr_io *io; /* VFSR_MAX_COLUMNS */
-	u8 **bufs; /* VFSR_MAX_COLUMNS */
+	struct vfsr_io *io;	/* VFSR_MAX_COLUMNS */
+	u8 **bufs;		/* VFSR_MAX_COLUMNS */
 	struct vfsr_stripe_class *class;
 };
 

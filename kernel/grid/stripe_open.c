@@ -41,6 +41,7 @@ int vfsr_open_init(struct vfsr_grids *gs, struct vfsr_grid *g, u32 rows_used,
 	INIT_LIST_HEAD(&o->flying);
 	o->durable = durable;
 	INIT_WORK(&o->seal, vfsr_seal_work);
+	g->frozen = vfsr_grid_nr_lost(gs, g) > 0;
 	g->open = o;
 	smp_store_release(&g->loaded, true);
 	spin_lock(&gs->lock);
@@ -285,6 +286,8 @@ int vfsr_opens_settle(struct vfsr_grids *gs, struct vfsr_super *next)
 	int err = 0;
 
 	lockdep_assert_held(&gs->pool->record_lock);
+	/* a member may have been given up by a reader or a flush */
+	vfsr_opens_freeze(gs);
 	for (;;) {
 		more = take_done(gs, &sealed, &dead);
 		if (READ_ONCE(gs->nr_open) <= VFSR_MAX_OPEN_GRIDS)

@@ -11,23 +11,23 @@
 
 /* Buffers of one size: those of metadata and those of data differ much. */
 struct vfsr_stripe_class {
-	struct list_head idle; /* vfsr_stripe.link; stripes->lock */
-	unsigned int nr; /* that exist; stripes->lock */
+	struct list_head idle;	/* vfsr_stripe.link; stripes->lock */
+	unsigned int nr;	/* that exist; stripes->lock */
 	unsigned int max;
-	u32 nr_sectors; /* of a buffer: n * full depth */
-	u32 entries_bytes; /* room for an entry table */
+	u32 nr_sectors;		/* of a buffer: n * full depth */
+	u32 entries_bytes;	/* room for an entry table */
 };
 
 enum { VFSR_CLASS_META, VFSR_CLASS_DATA, VFSR_NR_CLASSES };
 
 struct vfsr_stripe_pool {
-	spinlock_t lock; /* innermost */
-	wait_queue_head_t wait; /* a buffer became idle */
+	spinlock_t lock;	/* innermost */
+	wait_queue_head_t wait;	/* a buffer became idle */
 	struct vfsr_stripe_class class[VFSR_NR_CLASSES];
-	struct list_head flying; /* vfsr_stripe.all; grids->lock */
-	struct list_head dropped; /* grids whose strips are free when the next
-					 * record is durable (live_link);
-					 * pool->record_lock */
+	struct list_head flying;	/* vfsr_stripe.all; grids->lock */
+	struct list_head dropped;	/* grids whose strips are free when
+					 * the next record is durable
+					 * (live_link); pool->record_lock */
 	/* apart from grids->wq, as sealing a grid waits for stripes and reads */
 	struct workqueue_struct *seal_wq;
 };

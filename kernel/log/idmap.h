@@ -57,7 +57,8 @@ int vfsr_map_lookup(struct vfsr_map *m, u64 id, struct vfsr_chunk *c);
  * @id: out
  *
  * Fills holes left by freed ids, but not those freed since the last durable record; else
- * counts on from next_id, up to vfsr_map_span(VFSR_MAP_MAX_LEVELS - 1). The entry is pinned. May sleep.
+ * counts on from next_id, up to vfsr_map_span(VFSR_MAP_MAX_LEVELS - 1). The entry is
+ * pinned. May sleep.
  *
  * Return: 0, -ENOSPC (no ids), -ENOMEM, -EIO.
  */

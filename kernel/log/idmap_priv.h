@@ -25,23 +25,23 @@
 #define VFSR_MAP_LOADERS 16u /* pages that may be loaded at a time */
 
 struct vfsr_map_page {
-	u64 index; /* of the page within its level */
-	u8 level; /* 0: leaf */
-	bool dirty; /* dirty_lock; set with release */
-	bool used; /* looked at since the shrinker came by */
-	refcount_t refs; /* 1 for the cache */
-	u64 pinned; /* written by this transaction, not durable;
-					 * 0: not so. dirty_lock */
-	struct list_head link; /* map->dirty[level] or map->written */
-	struct list_head lru; /* lru_lock */
+	u64 index;		/* of the page within its level */
+	u8 level;		/* 0: leaf */
+	bool dirty;		/* dirty_lock; set with release */
+	bool used;		/* looked at since the shrinker came by */
+	refcount_t refs;	/* 1 for the cache */
+	u64 pinned;		/* written by this transaction, which is not
+				 * durable; 0: not so. dirty_lock */
+	struct list_head link;	/* map->dirty[level] or map->written */
+	struct list_head lru;	/* lru_lock */
 	struct rcu_head rcu;
-	spinlock_t lock; /* guards all below */
-	u8 *buf; /* disk form, one page */
+	spinlock_t lock;	/* guards all below */
+	u8 *buf;		/* disk form, one page */
 	/* leaves: ids given out whose chunks have no place yet, and their
 	 * references */
 	unsigned long given[BITS_TO_LONGS(VFSR_MAP_LEAF_ENTRIES)];
 	u32 nr_given;
-	u32 *refs_of; /* VFSR_MAP_LEAF_ENTRIES, or NULL */
+	u32 *refs_of;		/* VFSR_MAP_LEAF_ENTRIES, or NULL */
 	/* leaves: ids not to be reused before transaction freed_at is durable */
 	unsigned long freed[BITS_TO_LONGS(VFSR_MAP_LEAF_ENTRIES)];
 	u64 freed_at;
@@ -50,30 +50,30 @@ struct vfsr_map_page {
 struct vfsr_map {
 	struct vfsr_grids *gs;
 	u8 pool_uuid[VFSR_UUID_BYTES];
-	struct xarray pages; /* vfsr_map_chunk_id() -> page */
+	struct xarray pages;	/* vfsr_map_chunk_id() -> page */
 	struct mutex load_lock[VFSR_MAP_LOADERS]; /* by the page's key */
 	/* the root: page (levels - 1, 0) */
-	spinlock_t root_lock; /* guards levels and top */
-	unsigned int levels; /* at least 1; grows under alloc_lock */
-	struct vfsr_map_child top; /* how the root was stored last */
+	spinlock_t root_lock;	/* guards levels and top */
+	unsigned int levels;	/* at least 1; grows under alloc_lock */
+	struct vfsr_map_child top;	/* how the root was stored last */
 	/* giving out ids */
-	struct mutex alloc_lock; /* guards next_id, cur, avail, scan */
+	struct mutex alloc_lock;	/* guards next_id, cur, avail, scan */
 	u64 next_id;
-	struct vfsr_map_page *cur; /* leaf that ids are taken from, or NULL */
+	struct vfsr_map_page *cur;	/* leaf ids are taken from, or NULL */
 	DECLARE_BITMAP(avail, VFSR_MAP_LEAF_ENTRIES); /* candidates there */
-	u64 scan; /* leaf to look at next for holes */
+	u64 scan;		/* leaf to look at next for holes */
 	/* dirty pages */
 	spinlock_t dirty_lock;
 	struct list_head dirty[VFSR_MAP_MAX_LEVELS];
-	struct list_head written; /* oldest transaction first */
+	struct list_head written;	/* oldest transaction first */
 	atomic_long_t nr_dirty;
-	atomic_long_t nr_held; /* dirty or written */
-	u64 transaction; /* running */
-	u64 durable; /* last one that is */
-	atomic64_t nr_ids; /* with a place */
+	atomic_long_t nr_held;	/* dirty or written */
+	u64 transaction;	/* running */
+	u64 durable;		/* last one that is */
+	atomic64_t nr_ids;	/* with a place */
 	/* the cache */
 	spinlock_t lru_lock;
-	struct list_head lru; /* next victim first */
+	struct list_head lru;	/* next victim first */
 	atomic_long_t nr_pages;
 	struct shrinker *shrinker;
 };

@@ -179,6 +179,10 @@ static int io_refused(const struct vfsr_io *io, blk_opf_t op)
 		return -ENODEV;
 	if (op_is_write(op) && io->dev->pool->read_only)
 		return -EROFS;
+	/* a device that is given anything else stops */
+	if (WARN_ON_ONCE(!is_vmalloc_addr(io->buf) &&
+			 !virt_addr_valid(io->buf)))
+		return -EFAULT;
 	return 0;
 }
 

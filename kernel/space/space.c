@@ -5,8 +5,9 @@
  * All sums are raw bytes: strips that can be placed as grids, and rows left in open
  * and reserved grids, against what was promised, each at its policy's worst. Rows of
  * metadata grids serve metadata alone, those of data grids data; free strips serve
- * both. So writeback finds its room, whatever the data compresses to. An amount is
- * held back for commits and for deleting in a full pool; metadata may use half of it.
+ * both, but for the last ones, which placement keeps for metadata. So writeback finds
+ * its room, whatever the data compresses to, and a full pool can commit and delete:
+ * operations that ask may use half of what is kept.
  *
  * Most promises take from a budget and look at nothing; it is refilled with a part
  * of what is left, once a second or when used up. Lock order: sp->lock, then those of
@@ -19,8 +20,9 @@
 #include "space/space.h"
 
 #define COST_SHIFT 12 /* factors are per 4096 bytes */
-/* Footers, entries and gaps of full stripes take less than 1 in 32 */
+/* Entries and gaps of full stripes take less than 1 in 32 */
 #define OVERHEAD_SHIFT 5
+#define FOOTERS 2u /* sectors of a stripe */
 #define HELD_SHARE 64u /* of the pool is held back */
 #define HELD_SHARE_MOST 4u /* ... at most, in a tiny pool */
 #define HELD_META_GRIDS 6u /* that a commit may need to open */
@@ -31,12 +33,22 @@
 
 /* What there is and what is promised, raw bytes. */
 struct view {
-	s64 free; /* free strips, as grids of data */
+	s64 data_free; /* free strips as grids of data, less those held; may be < 0 */
+	s64 meta_free; /* free strips as grids of metadata */
 	s64 data_room, meta_room; /* rows left in open grids */
 	s64 data_cost, meta_cost; /* of what is dirty */
 };
 
 /* --- arithmetic --- */
+
+/* Sectors of a grid that are left for chunks when all its stripes are full. */
+static u64 chunk_sectors(const struct vfsr_geometry *g)
+{
+	u32 nr_stripes = DIV_ROUND_UP(g->data_rows, g->depth);
+	u64 footers = (u64)nr_stripes * FOOTERS;
+
+	return g->data_sectors > footers ? g->data_sectors - footers : 1;
+}
 
 static int cost_init(struct vfsr_space_cost *c, const struct vfsr_super *s,
 		     const struct vfsr_policy *policy)
@@ -48,10 +60,11 @@ static int cost_init(struct vfsr_space_cost *c, const struct vfsr_super *s,
 			       NULL))
 		return -EUCLEAN;
 	c->grid_bytes = (u64)g.n << s->strip_shift;
+	c->stripe_bytes = div_u64(c->grid_bytes * g.depth, g.data_rows);
 	raw = (u64)g.n * g.strip_sectors << COST_SHIFT;
 	raw += raw >> OVERHEAD_SHIFT;
-	/* at least one data sector of 2^17: it fits */
-	c->factor = (u32)div64_u64(raw + g.data_sectors - 1, g.data_sectors);
+	/* n * strip_sectors is below 2^18: it fits */
+	c->factor = (u32)div64_u64(raw, chunk_sectors(&g)) + 1;
 	return 0;
 }
 
@@ -100,20 +113,21 @@ static void add_rooms(struct vfsr_grids *gs, struct view *v)
 	spin_unlock(&gs->lock);
 }
 
-/* Free strips as grids of data. Counted again only after they changed. */
-static u64 free_grids(struct vfsr_space *sp)
+/* Free strips as grids. Counted again only after they changed. */
+static void count_free(struct vfsr_space *sp)
 {
 	struct vfsr_grids *gs = sp->log->grids;
+	const struct vfsr_super *s = gs->pool->super;
 	unsigned long gen = READ_ONCE(gs->place_gen) +
 			    (unsigned int)atomic_read(&gs->pool->nr_failed);
 
 	lockdep_assert_held(&sp->lock);
-	if (!sp->place_known || sp->place_gen != gen) {
-		sp->free_grids = vfsr_place_count(gs, &gs->pool->super->data);
-		sp->place_gen = gen;
-		sp->place_known = true;
-	}
-	return sp->free_grids;
+	if (sp->place_known && sp->place_gen == gen)
+		return;
+	sp->free_data = vfsr_place_count(gs, &s->data);
+	sp->free_meta = vfsr_place_count(gs, &s->meta);
+	sp->place_gen = gen;
+	sp->place_known = true;
 }
 
 static void look(struct vfsr_space *sp, struct view *v)
@@ -123,25 +137,34 @@ static void look(struct vfsr_space *sp, struct view *v)
 		vfsr_trees_nr_dirty(sp->trees) + vfsr_map_nr_dirty(log->map);
 
 	memset(v, 0, sizeof(*v));
-	v->free = (s64)(free_grids(sp) * sp->data_cost.grid_bytes);
+	count_free(sp);
+	/* below 0 if data has dug into what is held: so much of its room is not
+	 * there for promises */
+	v->data_free = (s64)(sp->free_data * sp->data_cost.grid_bytes) -
+		       (s64)sp->held_back;
+	v->meta_free = (s64)(sp->free_meta * sp->meta_cost.grid_bytes);
 	v->data_cost = cost_of(&sp->data_cost,
 			       (u64)percpu_counter_sum_positive(&sp->data));
 	v->meta_cost = cost_of(&sp->meta_cost, nodes * VFSR_NODE_BYTES);
 	add_rooms(log->grids, v);
+	/* what is in the open stripe is neither promised nor in rows any more */
+	v->data_room =
+		max_t(s64, v->data_room - (s64)sp->data_cost.stripe_bytes, 0);
 }
 
-/* Raw bytes left for data, before anything is held back. */
+/* Raw bytes left for data. */
 static s64 left_for_data(const struct view *v)
 {
-	return v->free + v->data_room - v->data_cost -
+	return v->data_free + v->data_room - v->data_cost -
 	       max_t(s64, v->meta_cost - v->meta_room, 0);
 }
 
-/* The same for metadata. */
-static s64 left_for_meta(const struct view *v)
+/* Raw bytes left for metadata, half of what is held included. */
+static s64 left_for_meta(const struct vfsr_space *sp, const struct view *v)
 {
-	return v->free + v->meta_room - v->meta_cost -
-	       max_t(s64, v->data_cost - v->data_room, 0);
+	return v->meta_free + v->meta_room - v->meta_cost -
+	       max_t(s64, v->data_cost - v->data_room, 0) -
+	       (s64)(sp->held_back / 2);
 }
 
 /* --- promising --- */
@@ -167,13 +190,12 @@ static bool take(struct vfsr_space *sp, atomic64_t *budget, s64 amount)
 /* Are there raw bytes @data and @meta beyond what is promised already? */
 static bool enough(struct vfsr_space *sp, s64 data, s64 meta)
 {
-	const s64 held = (s64)sp->held_back;
 	s64 data_left, meta_left;
 	struct view v;
 
 	look(sp, &v);
-	data_left = left_for_data(&v) - data - held;
-	meta_left = left_for_meta(&v) - meta - held / 2;
+	data_left = left_for_data(&v) - data;
+	meta_left = left_for_meta(sp, &v) - meta;
 	refill(sp, data_left, meta_left);
 	return (!data || data_left >= 0) && (!meta || meta_left >= 0);
 }
@@ -253,10 +275,10 @@ void vfsr_space_statfs(struct vfsr_space *sp, struct kstatfs *st)
 	st->f_frsize = VFSR_SECTOR_BYTES;
 	st->f_blocks = stored_in(&sp->data_cost, (s64)total) >>
 		       VFSR_SECTOR_SHIFT;
-	st->f_bfree = stored_in(&sp->data_cost, left) >> VFSR_SECTOR_SHIFT;
+	st->f_bfree = stored_in(&sp->data_cost, left + (s64)sp->held_back) >>
+		      VFSR_SECTOR_SHIFT;
 	st->f_bfree = min(st->f_bfree, st->f_blocks);
-	st->f_bavail = stored_in(&sp->data_cost, left - (s64)sp->held_back) >>
-		       VFSR_SECTOR_SHIFT;
+	st->f_bavail = stored_in(&sp->data_cost, left) >> VFSR_SECTOR_SHIFT;
 	st->f_bavail = min(st->f_bavail, st->f_bfree);
 	/* inodes have no place of their own: as many as there is room for */
 	st->f_ffree = st->f_bavail;
@@ -279,13 +301,16 @@ static u64 pool_bytes(const struct vfsr_pool *p)
 	return bytes;
 }
 
-static u64 held_back(const struct vfsr_space *sp)
+/* Grids of data that are kept for metadata. */
+static u64 held_grids(const struct vfsr_space *sp)
 {
 	u64 pool = pool_bytes(sp->log->pool);
-	u64 grids = HELD_META_GRIDS * sp->meta_cost.grid_bytes +
-		    HELD_DATA_GRIDS * sp->data_cost.grid_bytes;
+	u64 want = HELD_META_GRIDS * sp->meta_cost.grid_bytes +
+		   HELD_DATA_GRIDS * sp->data_cost.grid_bytes;
 
-	return min(max(pool / HELD_SHARE, grids), pool / HELD_SHARE_MOST);
+	want = min(max(pool / HELD_SHARE, want), pool / HELD_SHARE_MOST);
+	return div64_u64(want + sp->data_cost.grid_bytes - 1,
+			 sp->data_cost.grid_bytes);
 }
 
 int vfsr_space_init(struct vfsr_space *sp, struct vfsr_log *log,
@@ -303,10 +328,14 @@ int vfsr_space_init(struct vfsr_space *sp, struct vfsr_log *log,
 		err = cost_init(&sp->meta_cost, s, &s->meta);
 	if (err)
 		return err;
-	sp->held_back = held_back(sp);
 	/* used up: the first promise looks */
 	sp->budget_end = jiffies;
-	return percpu_counter_init(&sp->data, 0, GFP_KERNEL);
+	err = percpu_counter_init(&sp->data, 0, GFP_KERNEL);
+	if (err)
+		return err;
+	WRITE_ONCE(log->grids->held_grids, held_grids(sp));
+	sp->held_back = log->grids->held_grids * sp->data_cost.grid_bytes;
+	return 0;
 }
 
 void vfsr_space_exit(struct vfsr_space *sp)

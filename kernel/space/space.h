@@ -23,6 +23,7 @@ struct kstatfs;
 /* What a policy makes of bytes. */
 struct vfsr_space_cost {
 	u64 grid_bytes;			/* raw bytes of one grid */
+	u64 stripe_bytes;		/* of one full stripe, likewise */
 	u32 factor;	/* raw bytes for 4096 bytes stored, with overhead */
 };
 
@@ -30,15 +31,15 @@ struct vfsr_space {
 	struct vfsr_log *log;
 	struct vfsr_trees *trees;
 	struct percpu_counter data;	/* bytes of dirty folios promised */
-	u64 held_back;			/* raw bytes */
+	u64 held_back;			/* raw bytes: grids->held_grids */
 	struct vfsr_space_cost data_cost, meta_cost;
 	/* promises that need no look at the pool, until @budget_end */
 	atomic64_t data_budget;		/* bytes */
 	atomic64_t meta_budget;		/* nodes */
 	unsigned long budget_end;	/* jiffies */
 	struct mutex lock;		/* one looks at the pool, or commits */
-	/* free strips as whole grids of data, as of @place_gen; under @lock */
-	u64 free_grids;
+	/* free strips as whole grids of one policy, as of @place_gen; under @lock */
+	u64 free_data, free_meta;
 	unsigned long place_gen;
 	bool place_known;
 	/* Start writing dirty file data, which may need less than was promised; may

@@ -126,6 +126,11 @@ static bool ops_is_dirty(void *ctx)
 	return vfsr_trees_nr_dirty(ctx) != 0;
 }
 
+static unsigned long ops_nr_dirty(void *ctx)
+{
+	return vfsr_trees_nr_dirty(ctx);
+}
+
 static void ops_durable(void *ctx, u64 transaction)
 {
 	vfsr_meta_durable(ctx, transaction);
@@ -142,6 +147,7 @@ static void ops_stopped(void *ctx)
 static const struct vfsr_log_ops trees_ops = {
 	.write_nodes = ops_write_nodes,
 	.is_dirty = ops_is_dirty,
+	.nr_dirty = ops_nr_dirty,
 	.durable = ops_durable,
 	.stopped = ops_stopped,
 };

@@ -46,9 +46,10 @@ struct counts {
 /* Counts that a damaged directory does not have must not wrap. */
 static int counts_check(struct inode *dir, const struct counts *c)
 {
-	if (c->entries < 0 && i_size_read(dir) < -c->entries)
-		return vfsr_inode_bad(dir, VFSR_REASON_DIRSIZE,
-				      i_size_read(dir), 1);
+	loff_t size = i_size_read(dir);
+
+	if (c->entries < 0 ? size < -c->entries : size > S64_MAX - c->entries)
+		return vfsr_inode_bad(dir, VFSR_REASON_DIRSIZE, size, 1);
 	if (c->subdirs < 0 && dir->i_nlink < 2u - c->subdirs)
 		return vfsr_inode_bad(dir, VFSR_REASON_NLINK, dir->i_nlink,
 				      2u - c->subdirs);
@@ -95,8 +96,10 @@ int vfsr_entry_add(struct inode *dir, const struct qstr *name,
 {
 	const struct counts c = { 1, S_ISDIR(inode->i_mode) };
 	struct vfsr_tree *t = &vfsr_i(dir)->tree;
-	int err;
+	int err = counts_check(dir, &c);
 
+	if (err)
+		return err;
 	down_write(&t->lock);
 	err = vfsr_tree_dir_insert(t, name->name, name->len, inode->i_ino,
 				   fs_umode_to_dtype(inode->i_mode));

@@ -9,7 +9,7 @@
  */
 #include <linux/mm.h>
 
-#include "vfs/vfs.h"
+#include "vfs/names.h"
 
 /* --- removal --- */
 
@@ -44,7 +44,9 @@ static int finish(struct inode *inode)
 	down_write(&v->tree.lock);
 	err = vfsr_tree_destroy(&v->tree);
 	up_write(&v->tree.lock);
-	if (err)
+	/* its root is still there: let the list lead to it again */
+	if (err && vfsr_orphan_add(s->trees, inode->i_ino,
+				   fs_umode_to_dtype(inode->i_mode)))
 		vfsr_log_stop(s->log, err, "an unlinked inode is half removed");
 	return err;
 }
@@ -54,8 +56,13 @@ static int remove_step(struct inode *inode)
 {
 	struct vfsr_log *log = vfsr_sb(inode->i_sb)->log;
 	struct vfsr_ino *v = vfsr_i(inode);
-	int ret = vfsr_trans_begin_nowait(log);
+	int ret = 0;
 
+	/* what a damaged directory holds would be lost */
+	if (S_ISDIR(inode->i_mode))
+		ret = vfsr_dir_check_empty(inode);
+	if (!ret)
+		ret = vfsr_trans_begin_nowait(log);
 	if (ret)
 		return ret;
 	down_write(&v->tree.lock);

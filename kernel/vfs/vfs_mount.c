@@ -17,6 +17,12 @@
 #define COMMIT_SECONDS_MAX 300u
 #define PATHS_MAX (4u * VFSR_MAX_MEMBERS)
 
+/* To the mount's own log; to the kernel's with a prefix, if there is none. */
+#define complain(fc, fmt, ...)                                        \
+	logfc((fc)->log.log, (fc)->log.log ? NULL : "vfsr", 'e', fmt, \
+	      ##__VA_ARGS__)
+#define invalid(fc, fmt, ...) (complain(fc, fmt, ##__VA_ARGS__), -EINVAL)
+
 enum param {
 	PARAM_DEVICE,
 	PARAM_DEGRADED,
@@ -86,11 +92,11 @@ static int path_add(struct fs_context *fc, const char *path)
 	struct mount_ctx *m = fc->fs_private;
 
 	if (!*path)
-		return invalf(fc, "device= needs the path of a block device");
+		return invalid(fc, "device= needs the path of a block device");
 	if (path_known(m->paths, m->nr_paths, path))
 		return 0;
 	if (m->nr_paths == PATHS_MAX)
-		return invalf(fc, "more than %u devices are named", PATHS_MAX);
+		return invalid(fc, "more than %u devices are named", PATHS_MAX);
 	m->paths[m->nr_paths] = kstrdup(path, GFP_KERNEL);
 	if (!m->paths[m->nr_paths])
 		return -ENOMEM;
@@ -120,7 +126,7 @@ static int parse_compress(struct fs_context *fc, const char *text)
 	m->set_compress = true;
 	return 0;
 bad:
-	return invalf(
+	return invalid(
 		fc,
 		"compress=%s: say none, zlib, or zlib:LEVEL with a level from 1 to 9",
 		text);
@@ -131,7 +137,7 @@ static int parse_number(struct fs_context *fc, const char *key, u32 value,
 {
 	if (value >= 1 && value <= max)
 		return 0;
-	return invalf(fc, "%s=%u: say a number from 1 to %u", key, value, max);
+	return invalid(fc, "%s=%u: say a number from 1 to %u", key, value, max);
 }
 
 static int parse_param(struct fs_context *fc, struct fs_parameter *param)
@@ -177,7 +183,7 @@ static void say(void *ctx, const char *text)
 {
 	struct fs_context *fc = ctx;
 
-	errorf(fc, "%s", text);
+	complain(fc, "%s", text);
 }
 
 static int test_super(struct super_block *sb, struct fs_context *fc)
@@ -196,7 +202,7 @@ static int identify(struct fs_context *fc)
 	int err;
 
 	if (!fc->source)
-		return invalf(
+		return invalid(
 			fc, "no device is named; name any member of the pool");
 	err = path_add(fc, fc->source);
 	if (err)
@@ -207,9 +213,9 @@ static int identify(struct fs_context *fc)
 	fc->s_fs_info = s;
 	err = vfsr_pool_identify(fc->source, s->uuid);
 	if (err == -EINVAL && !(fc->sb_flags & SB_SILENT))
-		errorf(fc, "%s: no vfsr pool is on this device", fc->source);
+		complain(fc, "%s: no vfsr pool is on this device", fc->source);
 	else if (err && err != -EINVAL)
-		errorf(fc, "%s: cannot be read (error %d)", fc->source, err);
+		complain(fc, "%s: cannot be read (error %d)", fc->source, err);
 	if (err)
 		return err;
 	s->paths = m->paths;
@@ -257,8 +263,8 @@ static int get_tree(struct fs_context *fc)
 	if (!sb->s_root) {
 		err = fill(fc, sb);
 	} else if ((fc->sb_flags ^ sb->s_flags) & SB_RDONLY) {
-		errorf(fc, "%s: the pool is mounted already, and %s",
-		       fc->source, sb_rdonly(sb) ? "read-only" : "writable");
+		complain(fc, "%s: the pool is mounted already, and %s",
+			 fc->source, sb_rdonly(sb) ? "read-only" : "writable");
 		err = -EBUSY;
 	}
 	if (err) {
@@ -283,13 +289,13 @@ static int check_fixed(struct fs_context *fc, const struct vfsr_sb *s)
 			known = s->pool->dev[j] &&
 				!strcmp(s->pool->dev[j]->path, m->paths[i]);
 		if (!known)
-			return invalf(
+			return invalid(
 				fc,
 				"device=%s: devices cannot be added by a remount; unmount first",
 				m->paths[i]);
 	}
 	if (m->opts.degraded && !s->opts.degraded)
-		return invalf(
+		return invalid(
 			fc,
 			"degraded cannot be set by a remount; all that counts is the first mount");
 	return 0;
@@ -308,9 +314,10 @@ static int become_rw(struct fs_context *fc, struct vfsr_sb *s)
 		return 0;
 	vfsr_log_set_ro(s->log);
 	WRITE_ONCE(s->pool->read_only, true);
-	errorf(fc,
-	       "the pool cannot be written to (error %d); the kernel log says more",
-	       err);
+	complain(
+		fc,
+		"the pool cannot be written to (error %d); the kernel log says more",
+		err);
 	return err;
 }
 
@@ -328,7 +335,7 @@ static int become_ro(struct fs_context *fc, struct vfsr_sb *s)
 	WRITE_ONCE(s->pool->read_only, true);
 	/* after a stop it is read-only in effect: let the user have that */
 	if (err && !vfsr_log_error(s->log)) {
-		errorf(fc, "the last checkpoint failed (error %d)", err);
+		complain(fc, "the last checkpoint failed (error %d)", err);
 		return err;
 	}
 	return 0;

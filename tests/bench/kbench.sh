@@ -32,6 +32,6 @@ cd "$src"
 	-v "$work" - | tee "$work/out" | grep -v '^RESULT' || true
 echo
 printf '%-8s %-14s %12s %12s %-4s %s\n' config measure vfsr btrfs unit ratio
-awk '$1 == "RESULT" { printf "%-8s %-14s %12s %12s %-4s %s\n", $2, $3, $4, $5, $6, $5 > 0 ? sprintf("%.2f", $4 / $5) : "-" }' \
+awk '$1 == "RESULT" { printf "%-8s %-14s %12s %12s %-4s %s\n", $2, $3, $4, $5, $6, ($5 > 0 ? sprintf("%.2f", $4 / $5) : "-") }' \
 	"$work/out"
 grep -q '^RESULT' "$work/out"

@@ -13,14 +13,9 @@
 FSTYP=${FSTYP:-vfsr}
 FS_MKFS=${FS_MKFS:-}
 FS_OPTIONS=${FS_OPTIONS:-}
-# For crashload: an fsync makes all that was named before it durable; not by btrfs's log. What was
-# appended to an ext4 file's last block may be zeros after a power cut.
+# What was appended to an ext4 file's last block may be zeros after a power cut.
 # shellcheck disable=SC2034 # used in crash.sh
-case $FSTYP in
-btrfs) CRASH_PROMISE=() ;;
-ext4) CRASH_PROMISE=(--ordered --zeros) ;;
-*) CRASH_PROMISE=(--ordered) ;;
-esac
+[[ $FSTYP == ext4 ]] && CRASH_PROMISE=(--zeros) || CRASH_PROMISE=()
 
 fs_mkfs()
 {

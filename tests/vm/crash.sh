@@ -13,6 +13,8 @@
 # price: a flush of one member counts as a flush of all, so a flush that was forgotten for one
 # member, but not for another, is not found this way.
 #
+# CRASH_SKIP_FIRST=1 leaves out the check before mounting, to see what else there is.
+#
 # A point is a line of `replaylog points`: flush, fua, random: the log up to an entry. subset: up
 # to a flush, and of what followed it up to the next flush a random part, which is what a cache
 # that lost its power may have kept. torn: a FUA write that is cut into.
@@ -75,9 +77,9 @@ crash_look()
 	local done=$1 begun=$2 devices status=0
 	mapfile -t devices < <(mapped s)
 	# others need their recovery before a check can say anything
-	if [[ $FSTYP == vfsr || $FSTYP == btrfs ]]; then
+	if [[ -z ${CRASH_SKIP_FIRST:-} && ($FSTYP == vfsr || $FSTYP == btrfs) ]]; then
 		fs_check "${devices[@]}" >/tmp/crash.check 2>&1 ||
-			{ echo 'check before mounting:'; tail -n 30 /tmp/crash.check; return 1; }
+			{ echo 'check before mounting:'; tail -n 30 /tmp/crash.check; status=1; }
 	fi
 	fs_mount "$MNT" "${devices[@]}" || { echo 'mount failed'; dmesg | tail -n 20; return 1; }
 	if [[ $done != - ]]; then

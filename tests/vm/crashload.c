@@ -25,18 +25,18 @@ static struct {
 	u64 seed;
 	u32 ops, done, begun;
 	const char *mark, *dir;
-	bool ordered, zeros, noise, touch, quiet;
+	bool zeros, noise, touch, quiet;
 } opt = { .ops = 300 };
 
 static void usage(FILE *out)
 {
 	fprintf(out,
 		"usage: crashload run    --seed S [--ops N] [--mark DM-DEVICE] [--noise] DIR\n"
-		"       crashload verify --seed S --done N --begun N [--ordered] [--touch] DIR\n"
+		"       crashload verify --seed S --done N --begun N [--zeros] [--touch] DIR\n"
 		"DIR/crash is made, and must not exist, or is judged. --mark: name of the log-writes\n"
 		"device. --noise: a second process works beside, unjudged. --done, --begun: numbers of\n"
-		"the last marks dN and oN (0: none). --ordered: an fsync promises all names before it,\n"
-		"not only its own file's. --zeros: what was appended may be zeros instead. --touch: also write something new there.\n"
+		"the last marks dN and oN. --zeros: what was appended may be zeros instead. --touch: also\n"
+		"write something new there.\n"
 		"Exit status of verify: 0 as it may be, 1 not.\n");
 }
 
@@ -223,7 +223,7 @@ static int run(void)
 
 	begin();
 	/* verify --done 0 needs to know that the directories are there */
-	model_init(&m, opt.seed, false);
+	model_init(&m, opt.seed);
 	fflush(stdout);
 	if (opt.noise)
 		noise = fork();
@@ -272,7 +272,7 @@ static int verify(void)
 	int nr;
 	u32 op;
 
-	model_init(&m, opt.seed, opt.ordered);
+	model_init(&m, opt.seed);
 	for (op = 1; op <= opt.begun; op++) {
 		s = model_next(&m, op);
 		if (op == opt.ops)
@@ -296,7 +296,6 @@ static const struct option options[] = {
 	{ "mark", required_argument, NULL, 'm' },
 	{ "done", required_argument, NULL, 'd' },
 	{ "begun", required_argument, NULL, 'b' },
-	{ "ordered", no_argument, NULL, 'o' },
 	{ "noise", no_argument, NULL, 'N' },
 	{ "zeros", no_argument, NULL, 'z' },
 	{ "touch", no_argument, NULL, 't' },
@@ -325,9 +324,6 @@ static void parse(int argc, char **argv)
 			break;
 		case 'b':
 			opt.begun = (u32)strtoul(optarg, NULL, 0);
-			break;
-		case 'o':
-			opt.ordered = true;
 			break;
 		case 'z':
 			opt.zeros = true;

@@ -82,8 +82,6 @@ struct step {
 
 struct model {
 	u64 seed;
-	/* fsync makes all names before it durable, not only its file's */
-	bool ordered;
 	struct name name[NAMES];
 	struct object *objects;
 	struct step queue[8]; /* steps that must follow */
@@ -94,7 +92,7 @@ extern const char *const action_names[STEP_ACTIONS];
 
 /* crashload_model.c */
 u64 mix64(u64 v);
-void model_init(struct model *m, u64 seed, bool ordered);
+void model_init(struct model *m, u64 seed);
 struct step model_next(struct model *m, u32 op);
 void model_begin(struct model *m, const struct step *s, u32 op);
 void model_durable(struct model *m, const struct step *s, u32 op);

@@ -161,30 +161,29 @@ static bool size_allowed(const struct object *o, u64 size)
 	return false;
 }
 
-/* As in a version, or (if zeros are allowed) zero beyond the base's end. */
-static bool page_is(const struct object *o, const struct version *v,
-		    const u8 *data, u64 from, u64 to)
-{
-	u64 i;
-
-	if (!memcmp(v->data + from, data + from, to - from))
-		return true;
-	for (i = from; i < to; i++)
-		if (data[i] != v->data[i] &&
-		    (!zeros_allowed || data[i] || i < o->version[0].size))
-			return false;
-	return true;
-}
-
+/*
+ * Is the page as in a version that reaches as far, or, if zeros are allowed, in
+ * one that does not, with zeros from its end on?
+ */
 static bool page_allowed(const struct object *o, const u8 *data, u64 from,
 			 u64 to)
 {
+	static const u8 zeros[PAGE_BYTES];
+	u64 end;
 	u32 i;
 
-	for (i = 0; i < o->nr_versions; i++)
-		if (o->version[i].size >= to &&
-		    page_is(o, &o->version[i], data, from, to))
+	for (i = 0; i < o->nr_versions; i++) {
+		const struct version *v = &o->version[i];
+
+		end = max_t(u64, min_t(u64, v->size, to), from);
+		if (end < to && !zeros_allowed)
+			continue;
+		if (end > from &&
+		    memcmp(v->data + from, data + from, end - from))
+			continue;
+		if (!memcmp(data + end, zeros, to - end))
 			return true;
+	}
 	return false;
 }
 

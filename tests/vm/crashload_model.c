@@ -98,13 +98,12 @@ static struct object *object_of(const struct model *m, u32 name)
 	return name_object(&m->name[name]);
 }
 
-void model_init(struct model *m, u64 seed, bool ordered)
+void model_init(struct model *m, u64 seed)
 {
 	u32 i;
 
 	memset(m, 0, sizeof(*m));
 	m->seed = seed;
-	m->ordered = ordered;
 	for (i = 0; i < NAMES; i++) {
 		m->name[i].binding = xrealloc(NULL, sizeof(struct binding));
 		m->name[i].binding[0] = (struct binding){ 0, NULL };
@@ -390,7 +389,7 @@ void model_durable(struct model *m, const struct step *s, u32 op)
 
 	(void)op;
 	for (i = 0; i < NAMES; i++) {
-		bool all = s->action == STEP_SYNC || m->ordered;
+		bool all = s->action == STEP_SYNC;
 
 		if (s->action == STEP_FSYNC)
 			all |= object_of(m, i) == object_of(m, s->a);

@@ -42,3 +42,28 @@ spoil()
 	PY
 }
 
+# scatter: three random sectors of every sealed grid, one of every open one, whatever the layout
+scatter()
+{
+	vfsr inspect strips --json "${DISKS[@]}" >/tmp/strips.json
+	python3 - <<-'PY'
+		import json, os, random
+		table = json.load(open("/tmp/strips.json"))
+		path = {m["member"]: m["path"] for m in table["members"]}
+		starts = sorted(s["offset"] for s in table["strips"])
+		size = min((b - a for a, b in zip(starts, starts[1:])), default=65536)
+		grids, n = {}, 0
+		for s in table["strips"]:
+		    if s["live"]:
+		        grids.setdefault((s["grid"], s["state"]), []).append(s)
+		for (_, state), strips in grids.items():
+		    sectors = [(s, pos) for s in strips for pos in range(0, size - 4096, 4096)]
+		    for s, pos in random.sample(sectors, 3 if state == "sealed" else 1):
+		        with open(path[s["member"]], "r+b") as f:
+		            f.seek(s["offset"] + pos)
+		            f.write(os.urandom(4096))
+		            os.fsync(f.fileno())
+		        n += 1
+		print(n, "sectors overwritten in", len(grids), "grids")
+	PY
+}

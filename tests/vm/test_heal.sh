@@ -17,9 +17,12 @@
 DISKS=("${all[0]}")
 run 'one disk: mkfs and mount' mkfs_mount
 cp -a "$tree" "$MNT/tree"
+head -c 60M /dev/urandom >/tmp/random
+cp /tmp/random "$MNT/random"
 umount "$MNT" && mount_pool
-spoil 0 2
+scatter
 run 'one disk: the same with sectors spoiled' same
+run 'one disk: a big file too' cmp /tmp/random "$MNT/random"
 bad=$(counter bad_sectors)
 run 'one disk: bad sectors counted' test "$bad" -gt 0
 equal 'one disk: all healed' "$bad" "$(counter healed_sectors)"
