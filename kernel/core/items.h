@@ -71,9 +71,8 @@ u32 vfsr_extent_encode(const struct vfsr_extent *e, void *buf);
  * @f: filled on failure, may be NULL
  *
  * Checks state, the fields that the state has, flags, lengths (within one chunk's
- * logical bounds; end <= 2^63-1). That only the file's last extent ends
- * within a block, and that extents do not overlap, takes their neighbours:
- * the caller checks it.
+ * logical bounds; end <= 2^63-1). That extents do not overlap takes their
+ * neighbours: the caller checks it.
  *
  * Return: 0 or -EUCLEAN.
  */

@@ -120,9 +120,9 @@ enum vfsr_file_type {
 #define VFSR_EXTENT_ENCRYPTED	0x0002u	/* reserved */
 
 /*
- * A run of file data. Lengths are multiples of 4096 other than at the end of
- * the file, where the rest of the last block reads as zero. What no extent
- * and no inline item covers is a hole.
+ * A run of file data. It starts at a block; where it ends within one, the rest
+ * of that block reads as zero. What no extent and no inline item covers is a
+ * hole.
  */
 struct vfsr_disk_extent {
 	__le64	chunk;		/* id; 0 in states void and monolith */

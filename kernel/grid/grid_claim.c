@@ -219,54 +219,6 @@ bad:
 	return -EUCLEAN;
 }
 
-/*
- * Reserved and open strips of grids that the record does not list: left by a
- * member that was away. Their stripes, if any, are found by footers; without
- * live bytes the grid is freed at the next commit.
- */
-static void settle_zombies(struct vfsr_grids *gs)
-{
-	struct vfsr_grid *g;
-	unsigned long id;
-	u32 nr = 0;
-
-	xa_for_each(&gs->table, id, g) {
-		if (g->open || g->state == VFSR_STRIP_SEALED)
-			continue;
-		g->state = VFSR_STRIP_SEALED;
-		nr++;
-	}
-	if (nr)
-		vfsr_info(
-			gs->pool->name,
-			"%u grids are reserved or open in strip tables and not in the record; taken as sealed",
-			nr);
-}
-
-int vfsr_grids_open_list(struct vfsr_grids *gs)
-{
-	const struct vfsr_super *s = gs->pool->super;
-	unsigned int i;
-	int err;
-
-	for (i = 0; i < s->nr_open; i++) {
-		err = open_grid(gs, &s->open[i]);
-		if (err)
-			return err;
-	}
-	settle_zombies(gs);
-	return 0;
-}
-
-/* --- members that were away --- */
-
-/* A member without a table that can be read whole cannot be taught: grids that it
- * alone knew are not known at all. */
-static bool needs_teaching(const struct vfsr_dev *d)
-{
-	return has_table(d) && d->stale && !d->no_table;
-}
-
 static bool all_known(const struct vfsr_grid *g)
 {
 	u32 col;
@@ -303,6 +255,55 @@ static void drop_outdated(struct vfsr_grids *gs)
 			gs->pool->name,
 			"dropped %u grids that only a stale member still knew",
 			nr);
+}
+
+/*
+ * Reserved and open strips of grids that the record does not list: left by a
+ * member that was away. Their stripes, if any, are found by footers; without
+ * live bytes the grid is freed at the next commit.
+ */
+static void settle_zombies(struct vfsr_grids *gs)
+{
+	struct vfsr_grid *g;
+	unsigned long id;
+	u32 nr = 0;
+
+	xa_for_each(&gs->table, id, g) {
+		if (g->open || g->state == VFSR_STRIP_SEALED)
+			continue;
+		g->state = VFSR_STRIP_SEALED;
+		nr++;
+	}
+	if (nr)
+		vfsr_info(
+			gs->pool->name,
+			"%u grids are reserved or open in strip tables and not in the record; taken as sealed",
+			nr);
+}
+
+int vfsr_grids_open_list(struct vfsr_grids *gs)
+{
+	const struct vfsr_super *s = gs->pool->super;
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < s->nr_open; i++) {
+		err = open_grid(gs, &s->open[i]);
+		if (err)
+			return err;
+	}
+	drop_outdated(gs);
+	settle_zombies(gs);
+	return 0;
+}
+
+/* --- members that were away --- */
+
+/* A member without a table that can be read whole cannot be taught: grids that it
+ * alone knew are not known at all. */
+static bool needs_teaching(const struct vfsr_dev *d)
+{
+	return has_table(d) && d->stale && !d->no_table;
 }
 
 /*
@@ -410,7 +411,6 @@ void vfsr_grids_teach(struct vfsr_grids *gs)
 		any |= needs_teaching(p->dev[i]);
 	if (!any)
 		return;
-	drop_outdated(gs);
 	if (learn_columns(gs)) {
 		teach_members(gs);
 		return;

@@ -15,6 +15,9 @@
 
 #include "grid/stripe.h"
 
+/* Grids looked at by vfsr_grids_have_empty(); more than the open ones */
+#define EMPTY_SCAN 64u
+
 /* --- which members --- */
 
 /* May a member get new strips? */
@@ -502,6 +505,24 @@ void vfsr_grids_free_empty(struct vfsr_grids *gs, struct list_head *list,
 	spin_lock(&gs->live_lock);
 	list_splice(&changed, &gs->live_list);
 	spin_unlock(&gs->live_lock);
+}
+
+bool vfsr_grids_have_empty(struct vfsr_grids *gs)
+{
+	unsigned int left = EMPTY_SCAN;
+	const struct vfsr_grid *g;
+	bool found = false;
+
+	spin_lock(&gs->live_lock);
+	list_for_each_entry(g, &gs->live_list, live_link) {
+		/* empty ones are in front */
+		if (found || !left-- || atomic64_read(&g->live) > 0)
+			break;
+		found = READ_ONCE(g->state) == VFSR_STRIP_SEALED &&
+			!READ_ONCE(g->open) && can_tell_all(gs, g);
+	}
+	spin_unlock(&gs->live_lock);
+	return found;
 }
 
 /* Discard runs of neighbouring strips together, as far as columns are so. */

@@ -294,6 +294,8 @@ u64 vfsr_place_total(struct vfsr_grids *gs, const struct vfsr_policy *policy);
  */
 void vfsr_grids_free_empty(struct vfsr_grids *gs, struct list_head *list,
 			   u64 keep);
+/* Would vfsr_grids_free_empty() free any now? (A hint: may miss some.) */
+bool vfsr_grids_have_empty(struct vfsr_grids *gs);
 /* The record is durable: discard the strips, make them free, drop the grids. */
 void vfsr_grids_freed(struct vfsr_grids *gs, struct list_head *list);
 

@@ -136,7 +136,7 @@ static bool all_sealed(struct vfsr_grids *gs)
 
 	spin_lock(&gs->lock);
 	list_for_each_entry(o, &gs->open_list, link)
-		if (o->finished && !o->sealed && !o->grid->frozen)
+		if (o->finished && !o->sealed && !o->stuck)
 			done = false;
 	spin_unlock(&gs->lock);
 	return done;

@@ -89,7 +89,6 @@ void vfsr_stream_top_up(struct vfsr_stream *st)
 /* Reserve more grids and make that durable. */
 static int reserve(struct vfsr_stream *st)
 {
-	unsigned int before = st->nr_spare;
 	int err;
 
 	if (st->want_spare < MAX_WANT)
@@ -97,8 +96,7 @@ static int reserve(struct vfsr_stream *st)
 	vfsr_stream_top_up(st);
 	if (!st->nr_spare)
 		return -ENOSPC;
-	if (st->nr_spare == before && !st->log->pool->clean)
-		return -ENOSPC;
+	/* perhaps all are there and no record names them yet */
 	err = vfsr_log_rewrite(st->log, false, false);
 	if (!err)
 		atomic64_inc(&st->log->nr_reserves);

@@ -104,8 +104,10 @@ void vfsr_trans_end(struct vfsr_log *log)
 
 bool vfsr_log_is_dirty(struct vfsr_log *log)
 {
+	/* also grids that were sealed since the commit that emptied them */
 	return vfsr_map_nr_dirty(log->map) ||
-	       (log->ops && log->ops->is_dirty(log->ops_ctx));
+	       (log->ops && log->ops->is_dirty(log->ops_ctx)) ||
+	       vfsr_grids_have_empty(log->grids);
 }
 
 /*

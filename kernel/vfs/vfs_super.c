@@ -242,7 +242,6 @@ static int layers_begin(struct vfsr_sb *s, unsigned int open_flags,
 			     say_ctx, &s->pool);
 	if (err)
 		return err;
-	strscpy(s->sb->s_id, s->pool->name, sizeof(s->sb->s_id));
 	what = "the table of grids cannot be built";
 	err = vfsr_grids_new(s->pool, &s->grids);
 	if (err)
@@ -326,6 +325,7 @@ int vfsr_fill_super(struct super_block *sb, unsigned int open_flags,
 	err = layers_begin(s, open_flags, say, say_ctx);
 	if (err)
 		return err;
+	strscpy(sb->s_id, s->pool->name, sizeof(sb->s_id));
 	err = root_get(sb, say, say_ctx);
 	if (err)
 		return err;
