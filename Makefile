@@ -225,6 +225,7 @@ SBIN := $(DESTDIR)$(PREFIX)/sbin
 MAN := $(DESTDIR)$(PREFIX)/share/man
 BASHCOMP := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 ZSHCOMP := $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions
+UDEVRULES := $(DESTDIR)$(PREFIX)/lib/udev/rules.d
 COMMANDS := mkfs.vfsr fsck.vfsr vfsr mount.vfsr
 
 .PHONY: docs install uninstall clean
@@ -238,6 +239,8 @@ install: tools
 	for m in $(MANPAGES); do \
 		install -D -m 644 $$m $(MAN)/man$${m##*.}/$${m##*/} || exit 1; \
 	done
+	install -d $(UDEVRULES)
+	sed 's,/usr/sbin,$(PREFIX)/sbin,' mount/61-vfsr.rules >$(UDEVRULES)/61-vfsr.rules
 ifneq ($(wildcard tools/completions/vfsr.bash),)
 	install -D -m 644 tools/completions/vfsr.bash $(BASHCOMP)/vfsr
 	ln -sf vfsr $(BASHCOMP)/mkfs.vfsr
@@ -249,6 +252,7 @@ ifneq ($(wildcard tools/completions/_vfsr),)
 endif
 
 uninstall:
+	rm -f $(UDEVRULES)/61-vfsr.rules
 	rm -f $(addprefix $(SBIN)/,$(COMMANDS)) $(addprefix $(BASHCOMP)/,$(COMMANDS)) $(ZSHCOMP)/_vfsr
 	rm -f $(foreach m,$(MANPAGES),$(MAN)/man$(subst .,,$(suffix $(m)))/$(notdir $(m)))
 

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -196,18 +197,41 @@ static int try_mount(struct context *c, const struct mount_opts *o,
 	return err;
 }
 
+/* The first member that cannot be written to, or NULL. */
+static const char *protected_member(const struct mount_pool *p)
+{
+	unsigned int i;
+
+	for (i = 0; i < p->super->nr_members; i++) {
+		const struct mount_dev *d = p->member[i];
+		int fd = d ? open(d->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) :
+			     -1;
+		int read_only = 0;
+
+		if (fd < 0)
+			continue;
+		if (ioctl(fd, BLKROGET, &read_only))
+			read_only = 0;
+		close(fd);
+		if (read_only)
+			return d->path;
+	}
+	return NULL;
+}
+
 int mount_attach(const struct mount_opts *o, const struct mount_pool *p)
 {
+	bool read_only = o->read_only;
+	const char *path = NULL;
 	struct context c;
-	int err = try_mount(&c, o, p, o->read_only);
 
-	if (err && (c.error == EROFS || c.error == EACCES) && !o->read_only &&
-	    !o->read_write) {
-		vfsr_warn("%s: write-protected, mounting read-only",
-			  p->source->path);
-		err = try_mount(&c, o, p, true);
+	if (!read_only && !o->read_write)
+		path = protected_member(p);
+	if (path) {
+		vfsr_warn("%s: write-protected, mounting read-only", path);
+		read_only = true;
 	}
-	if (!err)
+	if (!try_mount(&c, o, p, read_only))
 		return MOUNT_OK;
 	explain(&c, o, p->source->path);
 	return exit_code(&c);

@@ -29,6 +29,7 @@ static const char usage_text[] =
 	"  -s, --sloppy        pass over options that are not known\n"
 	"  -t, --types vfsr    accepted for mount(8)\n"
 	"  -v, --verbose       tell which devices were found\n"
+	"      --udev          print what the device SOURCE is, for udev rules\n"
 	"  -V, --version       print the version\n"
 	"  -h, --help          print this\n"
 	"\n"
@@ -40,6 +41,7 @@ static const char usage_text[] =
 enum {
 	OPT_DRY_RUN = 256,
 	OPT_JSON,
+	OPT_UDEV,
 };
 
 static const struct option long_options[] = {
@@ -51,6 +53,7 @@ static const struct option long_options[] = {
 	{ "sloppy", no_argument, NULL, 's' },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "types", required_argument, NULL, 't' },
+	{ "udev", no_argument, NULL, OPT_UDEV },
 	{ "version", no_argument, NULL, 'V' },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
@@ -68,6 +71,9 @@ static int option(struct mount_opts *o, int c, char **argv)
 		return 0;
 	case OPT_JSON:
 		o->json = true;
+		return 0;
+	case OPT_UDEV:
+		o->udev = true;
 		return 0;
 	case 'n':
 		return 0;
@@ -111,6 +117,9 @@ static int parse(struct mount_opts *o, int argc, char **argv)
 		if (ret)
 			return ret;
 	}
+	o->source = argv[optind];
+	if (o->udev && argc - optind == 1)
+		return 0;
 	if (argc - optind != 2) {
 		vfsr_error(
 			"%s; see mount.vfsr --help",
@@ -119,7 +128,6 @@ static int parse(struct mount_opts *o, int argc, char **argv)
 				"name a source and a directory");
 		return -EINVAL;
 	}
-	o->source = argv[optind];
 	o->dir = argv[optind + 1];
 	return 0;
 }
@@ -233,6 +241,8 @@ int main(int argc, char **argv)
 	ret = parse(&o, argc, argv);
 	if (ret)
 		ret = ret > 0 ? MOUNT_OK : MOUNT_USAGE;
+	else if (o.udev)
+		ret = mount_udev(o.source);
 	else if (o.remount)
 		ret = o.fake ? MOUNT_OK : mount_change(&o);
 	else

@@ -252,6 +252,9 @@ static int check_missing(const struct mount_opts *o, struct mount_pool *p)
 		vfsr_uuid_text(m->uuid, uuid);
 		vfsr_size_text(m->bytes, size);
 		p->nr_missing++;
+		/* the kernel will say it too */
+		if (o->degraded && !o->fake)
+			continue;
 		if (o->degraded)
 			vfsr_warn(
 				"pool %s: member %u (%s, %s) is missing; going on with parity",

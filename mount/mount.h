@@ -27,7 +27,7 @@ struct mount_opt {
 
 struct mount_opts {
 	const char *source, *dir;
-	bool fake, json, sloppy;
+	bool fake, json, sloppy, udev;
 	bool remount;
 	bool read_only, read_write; /* asked for */
 	bool degraded;
@@ -96,5 +96,10 @@ int mount_find_pool(const struct mount_opts *o, struct mount_scan *s,
 int mount_attach(const struct mount_opts *o, const struct mount_pool *p);
 /* Change options of what is mounted on o->dir. */
 int mount_change(const struct mount_opts *o);
+
+/* --- udev.c --- */
+
+/* Print what a device is as properties for udev. Returns an exit code. */
+int mount_udev(const char *path);
 
 #endif

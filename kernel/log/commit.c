@@ -61,6 +61,20 @@ static int record_ok(struct vfsr_log *log, const struct vfsr_super *next)
 
 /* --- records that commit nothing --- */
 
+/* A member that was not brought up to date before the unmount stays what it was,
+ * so that the next mount goes on with it. */
+static void keep_stale(struct vfsr_log *log, struct vfsr_super *next)
+{
+	unsigned int i;
+
+	for (i = 0; i < log->pool->nr_devs; i++) {
+		const struct vfsr_dev *d = log->pool->dev[i];
+
+		if (d && READ_ONCE(d->stale) && vfsr_dev_usable(d))
+			next->member[i].state = VFSR_MEMBER_FAILED;
+	}
+}
+
 int vfsr_log_rewrite(struct vfsr_log *log, bool clean, bool epoch)
 {
 	struct vfsr_pool *pool = log->pool;
@@ -72,6 +86,8 @@ int vfsr_log_rewrite(struct vfsr_log *log, bool clean, bool epoch)
 	*next = *pool->super;
 	next->epoch += epoch;
 	vfsr_log_ceilings(log, next, clean);
+	if (clean)
+		keep_stale(log, next);
 	set_time(next);
 	err = vfsr_opens_reserve(log->grids, next);
 	if (!err)

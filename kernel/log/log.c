@@ -107,25 +107,28 @@ int vfsr_log_set_rw(struct vfsr_log *log)
 		return -EIO;
 	if (!log->read_only)
 		return 0;
+	WRITE_ONCE(pool->read_only, false);
 	if (!pool->clean) {
 		err = vfsr_log_recover(log);
 		if (err)
-			return err;
+			goto fail;
 	}
-	WRITE_ONCE(pool->read_only, false);
 	mutex_lock(&pool->record_lock);
 	changed = members_changed(log);
 	mutex_unlock(&pool->record_lock);
 	if (changed) {
 		err = vfsr_log_rewrite(log, false, true);
 		if (err)
-			return err;
+			goto fail;
 	}
 	vfsr_streams_adopt(log);
 	WRITE_ONCE(log->read_only, false);
 	queue_delayed_work(log->wq, &log->commit_work,
 			   log->commit_seconds * HZ);
 	return 0;
+fail:
+	WRITE_ONCE(pool->read_only, true);
+	return err;
 }
 
 /* Has every grid that is finished been sealed (or given up)? */
@@ -294,8 +297,11 @@ int vfsr_log_read(struct vfsr_log *log, u64 id, u8 kind, struct vfsr_chunk *c,
 		  const struct vfsr_reader_of *who)
 {
 	struct vfsr_chunk chunk;
+	unsigned int tries = 0;
+	u64 place;
 	int err;
 
+again:
 	err = lookup(log, id, &chunk);
 	if (err == -ENOENT)
 		return report_chunk(log, VFSR_REASON_MISSING, 0, id, who->ino,
@@ -310,8 +316,15 @@ int vfsr_log_read(struct vfsr_log *log, u64 id, u8 kind, struct vfsr_chunk *c,
 				    who->ino, -EUCLEAN);
 	if (c)
 		*c = chunk;
+	place = chunk.place;
 	err = vfsr_chunk_read(log->grids, &chunk, dst, bad, who);
-	return err ? err : (int)chunk.logical;
+	if (!err)
+		return (int)chunk.logical;
+	/* it may have gone elsewhere meanwhile, and its grid with it */
+	if (tries++ < 2 && !vfsr_map_lookup(log->map, id, &chunk) &&
+	    chunk.place != place)
+		goto again;
+	return err;
 }
 
 int vfsr_log_reserve(struct vfsr_log *log, enum vfsr_stream_id id)

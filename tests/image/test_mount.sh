@@ -86,6 +86,14 @@ verdict 'an option with a comma'
 		"mount $uuid 0 $tmp/b.img " ]]
 verdict 'json'
 
+"$build/mount.vfsr" --udev b.img >out &&
+	grep -qx 'ID_FS_TYPE=vfsr' out && grep -qx "ID_FS_UUID=$uuid" out && grep -qx 'ID_FS_LABEL_ENC=photos' out
+verdict 'properties for udev'
+"$build/mkfs.vfsr" -q -L $'a b"=\\' e.img && "$build/mount.vfsr" --udev e.img >out &&
+	grep -qxF 'ID_FS_LABEL_ENC=a\x20b\x22=\x5c' out && truncate -s 0 e.img && truncate -s 64M e.img &&
+	! "$build/mount.vfsr" --udev e.img >out && [[ ! -s out ]]
+verdict 'an odd label for udev'
+
 refuses 32 'no device with a record' LABEL=nobody /mnt &&
 	refuses 32 'not a uuid' UUID=x /mnt &&
 	refuses 32 'no checkpoint record' e.img /mnt &&

@@ -126,7 +126,7 @@ _mount_vfsr()
 	*)
 		if [[ $cur == -* ]]; then
 			_vfsr_words '-o -f -n -s -v -t -V -h --options --fake --dry-run --json --no-mtab --sloppy
-				--verbose --types --version --help'
+				--verbose --types --udev --version --help'
 		else
 			_vfsr_files
 		fi
