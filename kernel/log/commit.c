@@ -18,10 +18,10 @@
 #include "log/log_priv.h"
 
 /* Stripes and transactions that may be used up before the next record */
-#define SERIAL_AHEAD		(1ull << 20)
-#define TRANSACTIONS_AHEAD	16u
+#define SERIAL_AHEAD (1ull << 20)
+#define TRANSACTIONS_AHEAD 16u
 /* Grids that may get reserved while the mark's stripe is opened */
-#define SPARE_OPENS		4u
+#define SPARE_OPENS 4u
 
 void vfsr_log_ceilings(struct vfsr_log *log, struct vfsr_super *next,
 		       bool clean)
@@ -33,9 +33,9 @@ void vfsr_log_ceilings(struct vfsr_log *log, struct vfsr_super *next,
 	spin_unlock(&log->grids->lock);
 	next->next_serial = clean ? serial : serial + SERIAL_AHEAD;
 	/* exactly one ahead: that is how a mount knows a clean record */
-	next->next_transaction = clean ? next->transaction + 1 :
-					 READ_ONCE(log->transaction) +
-						 TRANSACTIONS_AHEAD;
+	next->next_transaction =
+		clean ? next->transaction + 1 :
+			READ_ONCE(log->transaction) + TRANSACTIONS_AHEAD;
 }
 
 static void set_time(struct vfsr_super *next)
@@ -162,8 +162,7 @@ static unsigned int first_member(const struct vfsr_super *s)
 {
 	unsigned int i = 0;
 
-	while (i + 1 < s->nr_members &&
-	       s->member[i].state == VFSR_MEMBER_NONE)
+	while (i + 1 < s->nr_members && s->member[i].state == VFSR_MEMBER_NONE)
 		i++;
 	return i;
 }
@@ -296,7 +295,8 @@ static u32 mark_room(const struct vfsr_log *log)
 	return (vfsr_super_bytes(s) +
 		(nr - min_t(u32, nr, s->nr_open)) *
 			(u32)sizeof(struct vfsr_disk_open_grid) +
-		VFSR_SECTOR_BYTES) | 1;
+		VFSR_SECTOR_BYTES) |
+	       1;
 }
 
 /*

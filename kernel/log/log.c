@@ -9,12 +9,12 @@
 
 #include "log/log_priv.h"
 
-#define COMMIT_SECONDS	15u
+#define COMMIT_SECONDS 15u
 /* Metadata that a checkpoint should not exceed, pages */
-#define DIRTY_MAX	(64ul << (20 - PAGE_SHIFT))
-#define DIRTY_MIN	64ul
+#define DIRTY_MAX (64ul << (20 - PAGE_SHIFT))
+#define DIRTY_MIN 64ul
 /* Grids that one checkpoint may fill with it */
-#define DIRTY_GRIDS	6u
+#define DIRTY_GRIDS 6u
 
 /* --- stopping --- */
 
@@ -32,9 +32,10 @@ void vfsr_log_stop(struct vfsr_log *log, int error, const char *why)
 {
 	if (cmpxchg(&log->error, 0, error ? error : -EIO))
 		return;
-	vfsr_err(log->pool->name,
-		 "stopped: %s (error %d); nothing is written any more, unmount and run fsck.vfsr",
-		 why, error);
+	vfsr_err(
+		log->pool->name,
+		"stopped: %s (error %d); nothing is written any more, unmount and run fsck.vfsr",
+		why, error);
 	wake_up_all(&log->wait);
 	queue_work(log->wq, &log->stop_work);
 }

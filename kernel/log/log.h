@@ -48,7 +48,7 @@ struct vfsr_log_ops {
 /* Counters kept in the record; changed within transactions. */
 struct vfsr_log_counts {
 	atomic64_t nr_inodes;
-	atomic64_t logical_bytes;	/* of extents and inline items of files */
+	atomic64_t logical_bytes;	/* extents, inline items of files */
 };
 
 struct vfsr_stream;	/* stream.c */
@@ -71,8 +71,9 @@ struct vfsr_log {
 					 * pool->record_lock */
 	void *mark;			/* VFSR_SLOT_BYTES for commit marks,
 					 * under commit_lock */
-	unsigned long soft_dirty;	/* dirty nodes and map pages that start a
-					 * checkpoint; twice that blocks */
+	unsigned long soft_dirty;	/* dirty nodes and map pages that
+					 * start a checkpoint; twice that
+					 * blocks */
 	struct workqueue_struct *wq;
 	struct work_struct stop_work;	/* lets go of what waits for stripes */
 	struct delayed_work commit_work; /* periodic, or asked for */
@@ -98,8 +99,7 @@ struct vfsr_log {
  *
  * Return: 0 or a negative errno.
  */
-int vfsr_log_open(struct vfsr_grids *gs, bool read_only,
-		  struct vfsr_log **out);
+int vfsr_log_open(struct vfsr_grids *gs, bool read_only, struct vfsr_log **out);
 /* Make a read-only log writable (remount). 0 or errno. */
 int vfsr_log_set_rw(struct vfsr_log *log);
 /* Last checkpoint, a clean record, and no more writes (unmount, remount ro). */

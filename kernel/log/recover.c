@@ -13,13 +13,13 @@
 
 #include "log/log_priv.h"
 
-#define BATCH_SECTORS	64u
+#define BATCH_SECTORS 64u
 
 struct scan {
 	struct vfsr_log *log;
 	struct vfsr_grid *g;
-	u8 *buf;		/* BATCH_SECTORS sectors */
-	void *zero;		/* one sector of zeroes */
+	u8 *buf; /* BATCH_SECTORS sectors */
+	void *zero; /* one sector of zeroes */
 	struct vfsr_footer ft;
 	struct vfsr_trailer *trailer;
 	u64 nr_zeroed;
@@ -211,9 +211,10 @@ int vfsr_log_recover(struct vfsr_log *log)
 		vfsr_grid_put(list[--nr]);
 	if (!err)
 		err = vfsr_pool_flush(log->pool);
-	vfsr_info(log->pool->name,
-		  "was not unmounted cleanly; recovered to transaction %llu, dropped %llu labels of unfinished stripes",
-		  log->pool->super->transaction, s->nr_zeroed);
+	vfsr_info(
+		log->pool->name,
+		"was not unmounted cleanly; recovered to transaction %llu, dropped %llu labels of unfinished stripes",
+		log->pool->super->transaction, s->nr_zeroed);
 out:
 	kfree(s->trailer);
 	free_page((unsigned long)s->zero);

@@ -13,10 +13,10 @@
 
 #include "log/log_priv.h"
 
-#define CLOSE_DELAY	msecs_to_jiffies(10)
-#define MIN_SPARE	2u
+#define CLOSE_DELAY msecs_to_jiffies(10)
+#define MIN_SPARE 2u
 /* All streams together stay well below VFSR_MAX_OPEN_GRIDS */
-#define MAX_WANT	5u
+#define MAX_WANT 5u
 
 /* --- grids --- */
 
@@ -168,8 +168,8 @@ static int stripe_ready(struct vfsr_stream *st)
 	err = grid_ready(st);
 	if (err)
 		return err;
-	return vfsr_stripe_begin(st->log->grids, st->grid,
-				 st->log->transaction, &st->stripe);
+	return vfsr_stripe_begin(st->log->grids, st->grid, st->log->transaction,
+				 &st->stripe);
 }
 
 /* Nothing fits any more: close the stripe, or give up the short rest of a grid. */
@@ -370,7 +370,8 @@ static bool adopt(struct vfsr_log *log, struct vfsr_grid *g)
 	for (i = 0; i < VFSR_NR_STREAMS; i++) {
 		struct vfsr_stream *st = log->stream[i];
 
-		if (st->use != g->use || !same_policy(&st->policy, &g->policy) ||
+		if (st->use != g->use ||
+		    !same_policy(&st->policy, &g->policy) ||
 		    st->nr_spare >= MAX_WANT)
 			continue;
 		if (!best || st->nr_spare < best->nr_spare)

@@ -13,11 +13,11 @@
 #include "log/log_priv.h"
 
 /* journal_info: a mark, and whether begin made the task NOFS */
-#define IN_TRANS	0x1ul
-#define SET_NOFS	0x2ul
+#define IN_TRANS 0x1ul
+#define SET_NOFS 0x2ul
 
 /* Room that is left on the open list for what runs already */
-#define OPEN_MARGIN	6u
+#define OPEN_MARGIN 6u
 
 static unsigned long nr_dirty(struct vfsr_log *log)
 {

@@ -177,7 +177,7 @@ static int io_refused(const struct vfsr_io *io, blk_opf_t op)
 {
 	if (!vfsr_dev_usable(io->dev))
 		return -ENODEV;
-	if (op_is_write(op) && io->dev->pool->read_only)
+	if (op_is_write(op) && READ_ONCE(io->dev->pool->read_only))
 		return -EROFS;
 	/* a device that is given anything else stops */
 	if (WARN_ON_ONCE(!is_vmalloc_addr(io->buf) &&

@@ -490,7 +490,8 @@ static int place_all(struct opener *op, struct vfsr_super **own)
 	return 0;
 }
 
-/* Places without a device. 0, -ENOMEM, or -ENXIO, said. */
+/* Places without a device. 0, -ENOMEM, or -ENOTCONN, said. (For -ENXIO and
+ * -ENODEV mount(8) would blame the device that was named.) */
 static int fill_missing(struct opener *op)
 {
 	const bool degraded = op->o.flags & VFSR_OPEN_DEGRADED;
@@ -519,7 +520,7 @@ static int fill_missing(struct opener *op)
 		p->dev[i]->strip_sector = m->strip_sector;
 		p->dev[i]->nr_strips = m->nr_strips;
 	}
-	return nr && !degraded ? -ENXIO : 0;
+	return nr && !degraded ? -ENOTCONN : 0;
 }
 
 /* --- pools --- */

@@ -183,7 +183,8 @@ static void settle_runs(struct vfsr_io *io, unsigned int nr)
 	}
 }
 
-/* A record that no one could read again must not become the newest. */
+/* A record that no one could read again must not become the newest. (Counters of a
+ * hostile image may be at their end.) */
 static int check_record(const struct vfsr_pool *p,
 			const struct vfsr_super *next)
 {
@@ -193,11 +194,11 @@ static int check_record(const struct vfsr_pool *p,
 	if (vfsr_super_ok(next, &f))
 		return 0;
 	vfsr_report(p->name, &at, &f);
-	WARN_ON_ONCE(1);
 	return -EUCLEAN;
 }
 
-static void take_record(struct vfsr_pool *p, const struct vfsr_super *next)
+/* Whoever is still in use has the record, whether it becomes durable or not. */
+static void note_acks(const struct vfsr_pool *p, const struct vfsr_super *next)
 {
 	unsigned int i;
 
@@ -207,7 +208,6 @@ static void take_record(struct vfsr_pool *p, const struct vfsr_super *next)
 		p->dev[i]->ack_epoch = next->epoch;
 		p->dev[i]->ack_sequence = next->sequence;
 	}
-	*p->super = *next;
 }
 
 static int write_record(struct vfsr_pool *p, struct vfsr_super *next,
@@ -231,10 +231,11 @@ static int write_record(struct vfsr_pool *p, struct vfsr_super *next,
 			return -EIO;
 		if (vfsr_io_run(io, nr, RECORD_WRITE))
 			settle_runs(io, nr);
+		note_acks(p, next);
 	} while (any_lost(p, next));
 	if (!vfsr_pool_usable(p))
 		return -EIO;
-	take_record(p, next);
+	*p->super = *next;
 	return 0;
 }
 

@@ -23,10 +23,10 @@ static int content_step(struct inode *inode)
 	ret = vfsr_tree_drop_xattrs(&v->tree);
 	if (!ret)
 		ret = vfsr_tree_truncate(&v->tree, 0, &d);
+	v->blocks += d.blocks;
 	if (!ret)
 		return 0;
 	/* what went counts, also before an error */
-	v->blocks += d.blocks;
 	err = vfsr_inode_update_locked(inode);
 	return ret < 0 ? ret : err ? err : 1;
 }
@@ -68,8 +68,13 @@ static int remove_step(struct inode *inode)
 	down_write(&v->tree.lock);
 	ret = content_step(inode);
 	up_write(&v->tree.lock);
-	if (!ret)
+	if (!ret) {
 		ret = finish(inode);
+		/* it stays, empty: its header is to say so */
+		if (ret && vfsr_inode_update(inode))
+			vfsr_log_stop(log, ret,
+				      "an unlinked inode is half removed");
+	}
 	vfsr_trans_end(log);
 	return ret;
 }

@@ -55,7 +55,7 @@ struct vfsr_ino {
 	u64 disk_size;		/* size in the header on disk: no more than
 				 * i_size; data behind it is not yet written
 				 * back. tree.lock (write) */
-	u64 blocks;		/* 512-byte units, header's; tree.lock (write) */
+	u64 blocks;		/* 512-byte units; tree.lock (write) */
 	u64 parent;		/* i_rwsem of the directory that changes it */
 	struct timespec64 btime;
 	u32 flags, project;

@@ -46,25 +46,20 @@ static int dm_control = -1;
 
 static void mark(char letter, u32 op)
 {
-	struct {
-		struct dm_ioctl ioctl;
-		struct dm_target_msg msg;
-		char text[40];
-	} m = { 0 };
+	u64 buf[64] = { 0 };
+	struct dm_ioctl *head = (void *)buf;
+	struct dm_target_msg *msg = (void *)(head + 1);
 
 	if (!opt.mark)
 		return;
 	if (dm_control < 0)
 		dm_control = open("/dev/mapper/control", O_RDWR);
-	m.ioctl.version[0] = DM_VERSION_MAJOR;
-	m.ioctl.data_size = sizeof(m);
-	m.ioctl.data_start = offsetof(typeof(m), msg);
-	snprintf(m.ioctl.name, sizeof(m.ioctl.name), "%s", opt.mark);
-	/* the text begins where the struct's flexible part does */
-	snprintf((char *)&m + offsetof(typeof(m), msg) +
-			 offsetof(struct dm_target_msg, message),
-		 sizeof(m.text), "mark %c%u", letter, op);
-	if (dm_control < 0 || ioctl(dm_control, DM_TARGET_MSG, &m))
+	head->version[0] = DM_VERSION_MAJOR;
+	head->data_size = sizeof(buf);
+	head->data_start = sizeof(*head);
+	snprintf(head->name, sizeof(head->name), "%s", opt.mark);
+	snprintf(msg->message, 40, "mark %c%u", letter, op);
+	if (dm_control < 0 || ioctl(dm_control, DM_TARGET_MSG, buf))
 		fatal("cannot set a mark on %s: %m", opt.mark);
 }
 

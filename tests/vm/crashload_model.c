@@ -68,7 +68,7 @@ void name_path(u32 name, char *path, size_t room)
 
 void symlink_target(u32 id, char *target, size_t room)
 {
-	snprintf(target, room, "target-%u-%0*u", id, (int)(id % 90), 7);
+	snprintf(target, room, "target-%u-%0*d", id, (int)(id % 90), 7);
 }
 
 /* The bytes of a write: random, lines of text, or one byte repeated. */
@@ -327,10 +327,12 @@ void model_begin(struct model *m, const struct step *s, u32 op)
 		begin_write(m, s, op);
 		break;
 	case STEP_TRUNCATE:
-		version_new(o, s->len, op);
+		if (o)
+			version_new(o, s->len, op);
 		break;
 	case STEP_XATTR:
-		version_new(o, size_of(o), op)->xattr = op;
+		if (o)
+			version_new(o, size_of(o), op)->xattr = op;
 		break;
 	case STEP_RENAME:
 		bind(m, s->b, o, op);

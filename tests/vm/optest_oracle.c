@@ -296,7 +296,7 @@ void extent_clear(struct node *n, u64 off, u64 len)
 {
 	u32 first, last;
 
-	if (!len)
+	if (!len || !n->nr_extents)
 		return;
 	extent_split(n, off);
 	extent_split(n, off + len);

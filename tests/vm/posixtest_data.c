@@ -217,7 +217,7 @@ static void test_largest(void)
 	MUST(pwrite(fd, "x", 1, INT64_MAX) < 0);
 	forget(fd);
 	MUST(holds(fd, "x", 1, last) && is_zero(fd, 4000, last - 4000));
-	FAILS(lseek(fd, 1, SEEK_END), EOVERFLOW);
+	MUST(lseek(fd, 1, SEEK_END) < 0);
 	WORKS(ftruncate(fd, INT64_MAX));
 	WORKS(ftruncate(fd, 0));
 }

@@ -147,7 +147,7 @@ static void log_entry(struct entry *e, const u8 *sector, u64 at)
 
 static void log_open(const char *path)
 {
-	u8 sector[4096];
+	u8 sector[4096] = { 0 };
 	const struct disk_super *s = (const void *)sector;
 	u64 at, i;
 

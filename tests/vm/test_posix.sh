@@ -104,7 +104,7 @@ options()
 	fi
 	FS_OPTIONS=
 	run 'mount' fs_mount "$MNT" "${DISKS[@]}"
-	equal 'df names the type' "$FSTYP" "$(df -T --output=fstype "$MNT" | tail -n 1)"
+	equal 'df names the type' "$FSTYP" "$(df --output=fstype "$MNT" | tail -n 1)"
 	equal 'stat -f counts' 255 "$(stat -f -c %l "$MNT")"
 }
 
@@ -138,11 +138,11 @@ acls()
 	refuse 'after setfacl -b not even reading' as 1000 cat "$dir/f"
 	# inheritance
 	mkdir "$dir/d"
-	setfacl -d -m u:1000:rwX,o::- "$dir/d"
+	setfacl -d -m u:1000:rwx,o::- "$dir/d"
 	mkdir "$dir/d/sub"
 	echo x >"$dir/d/f"
 	equal 'a new file gets the default ACL' \
-		'user::rw-,user:1000:rw-,group::r-x#effective:r--,mask::rw-,other::---' \
+		'user::rw-,user:1000:rwx#effective:rw-,group::r-x#effective:r--,mask::rw-,other::---' \
 		"$(getfacl -cnp "$dir/d/f" | grep . | tr -d '\t' | paste -sd ,)"
 	run 'a new directory gets it and passes it on' \
 		test "$(getfacl -cnp -d "$dir/d/sub")" = "$(getfacl -cnp -d "$dir/d")"
