@@ -63,7 +63,7 @@ static int cost_init(struct vfsr_space_cost *c, const struct vfsr_super *s,
 	c->stripe_bytes = div_u64(c->grid_bytes * g.depth, g.data_rows);
 	raw = (u64)g.n * g.strip_sectors << COST_SHIFT;
 	raw += raw >> OVERHEAD_SHIFT;
-	/* n * strip_sectors is below 2^18: it fits */
+	/* n * strip_sectors is 2^17 at most: it fits */
 	c->factor = (u32)div64_u64(raw, chunk_sectors(&g)) + 1;
 	return 0;
 }

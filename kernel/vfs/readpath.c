@@ -321,8 +321,8 @@ static void expand(struct readahead_control *rac)
  * vfsr_readahead - read folios ahead
  * @rac: which; locked, not uptodate
  *
- * One window is read in the caller's context, several by workers, and this
- * returns before they are done.
+ * A small piece is read in the caller's context, anything else by workers, and
+ * this returns before they are done.
  */
 void vfsr_readahead(struct readahead_control *rac)
 {
@@ -333,9 +333,10 @@ void vfsr_readahead(struct readahead_control *rac)
 	bool many;
 
 	expand(rac);
-	many = readahead_pos(rac) / VFSR_CHUNK_BYTES !=
-	       (readahead_pos(rac) + readahead_length(rac) - 1) /
-		       VFSR_CHUNK_BYTES;
+	many = readahead_length(rac) >= VFSR_CHUNK_BYTES ||
+	       readahead_pos(rac) / VFSR_CHUNK_BYTES !=
+		       (readahead_pos(rac) + readahead_length(rac) - 1) /
+			       VFSR_CHUNK_BYTES;
 	while ((folio = readahead_folio(rac))) {
 		if (!job) {
 			job = kmalloc(sizeof(*job),

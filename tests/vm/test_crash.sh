@@ -18,7 +18,7 @@
 # shellcheck source=tests/vm/crash.sh
 . "$(dirname "$0")/crash.sh"
 
-seconds=${1:-240}
+seconds=${1:-180}
 seed=${2:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}
 steps=${3:-400}
 
