@@ -133,8 +133,9 @@ undo:
  * @inode: file
  * @size: new size, checked against the limits
  *
- * The header has the new size when this returns, also if data below it is not
- * written back yet. Times are the caller's business.
+ * The header has the new size when this returns. Data below it that the size on
+ * disk did not cover yet is written first, or a crash would show zeroes in its
+ * place. Times are the caller's business.
  *
  * Context: i_rwsem held for write, no transaction.
  *
@@ -142,10 +143,18 @@ undo:
  */
 int vfsr_setsize(struct inode *inode, loff_t size)
 {
-	loff_t old = i_size_read(inode);
+	loff_t old = i_size_read(inode), keep = min(old, size);
+	u64 covered = READ_ONCE(vfsr_i(inode)->disk_size);
+	int err;
 
 	if (vfsr_log_error(vfsr_sb(inode->i_sb)->log))
 		return -EIO;
+	if (keep > 0 && covered < keep) {
+		err = filemap_write_and_wait_range(inode->i_mapping, covered,
+						   keep - 1);
+		if (err)
+			return err;
+	}
 	if (size < old)
 		return shrink(inode, size);
 	return size > old ? grow(inode, size) : 0;

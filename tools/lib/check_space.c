@@ -11,6 +11,20 @@
 /* The head and the tail copy of something on one member. */
 #define NR_COPIES 2
 
+/*
+ * Was the pool cut off while it was mounted, in the middle of writing the newest
+ * record? Then a copy of it may be torn or older; the member has the other one,
+ * or the record before. The next mount writes them anew.
+ */
+static bool ring_was_cut(const struct check *c, unsigned int m)
+{
+	const struct vfsr_super *want = c->pool->super;
+
+	return want->next_transaction != want->transaction + 1 &&
+	       c->pool->seen_epoch[m] == want->epoch &&
+	       c->pool->seen_sequence[m] + 1 >= want->sequence;
+}
+
 static void check_ring(struct check *c, unsigned int m, struct vfsr_super *s,
 		       u8 *slot)
 {
@@ -30,9 +44,12 @@ static void check_ring(struct check *c, unsigned int m, struct vfsr_super *s,
 				  pos) ||
 		    vfsr_super_decode(slot, VFSR_SLOT_BYTES, s, &f)) {
 			f.where = pos;
-			vfsr_check_found(c, (int)m, 0, 0, &f);
+			if (!ring_was_cut(c, m))
+				vfsr_check_found(c, (int)m, 0, 0, &f);
 			continue;
 		}
+		if (ring_was_cut(c, m) && s->sequence < want->sequence)
+			continue;
 		if (memcmp(s->pool_uuid, want->pool_uuid, VFSR_UUID_BYTES))
 			vfsr_check_bad(c, VFSR_REASON_UUID, (int)m, 0, 0, 0, 0);
 		else if (s->epoch != want->epoch ||
