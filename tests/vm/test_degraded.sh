@@ -4,7 +4,7 @@
 # A member left out at mount, written without it, brought back; then another one.
 # disks: 512M 512M 512M 512M
 # mem: 1G
-# timeout: 400
+# timeout: 700
 
 # shellcheck source=tests/vm/guest.sh
 . "$(dirname "$0")/guest.sh"

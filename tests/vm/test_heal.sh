@@ -5,7 +5,7 @@
 # member wiped; with too much lost, exactly the lost ranges fail.
 # disks: 512M 512M 512M 512M
 # mem: 1G
-# timeout: 400
+# timeout: 700
 
 # shellcheck source=tests/vm/guest.sh
 . "$(dirname "$0")/guest.sh"

@@ -4,7 +4,7 @@
 # mount.vfsr in a guest: one device, the label or the uuid mounts the pool, through mount(8)
 # too; missing, write-protected and copied devices; the kernel's reasons reach the user.
 # disks: 128M 160M 192M
-# timeout: 240
+# timeout: 700
 
 # shellcheck source=tests/vm/guest.sh
 . "$(dirname "$0")/guest.sh"

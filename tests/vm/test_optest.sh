@@ -9,7 +9,7 @@
 # disks: 1G 1G 1G 1G
 # smp: 2
 # mem: 2G
-# timeout: 400
+# timeout: 700
 
 # shellcheck source=tests/vm/guest.sh
 . "$(dirname "$0")/guest.sh"

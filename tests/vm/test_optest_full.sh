@@ -6,7 +6,7 @@
 # disks: 160M
 # smp: 2
 # mem: 2G
-# timeout: 300
+# timeout: 700
 
 # shellcheck source=tests/vm/guest.sh
 . "$(dirname "$0")/guest.sh"

@@ -4,7 +4,7 @@
 # optest sees what it is there to see: trees spoiled behind its back, and a file that changes
 # while its file system is not mounted by it.
 # disks: 512M
-# timeout: 300
+# timeout: 700
 
 # shellcheck source=tests/vm/guest.sh
 . "$(dirname "$0")/guest.sh"

@@ -5,7 +5,7 @@
 # and what was freed can be used again; on one disk and on disks of three sizes.
 # disks: 200M 250M 300M
 # smp: 2
-# timeout: 400
+# timeout: 700
 
 # shellcheck source=tests/vm/guest.sh
 . "$(dirname "$0")/guest.sh"
