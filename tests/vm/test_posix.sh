@@ -6,7 +6,7 @@
 # empty, btrfs lists trusted xattrs to everybody, ext4 and btrfs have limits that are skipped.
 # disks: 512M 512M 512M 512M
 # mem: 2G
-# timeout: 700
+# timeout: 1200
 
 # shellcheck source=tests/vm/guest.sh
 . "$(dirname "$0")/guest.sh"
