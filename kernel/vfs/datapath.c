@@ -121,8 +121,7 @@ static int bufs_init(struct vfsr_bufs *bs, unsigned int max, bool codec)
 	init_waitqueue_head(&bs->wait);
 	bs->max = max;
 	bs->codec = codec;
-	/* writers may wait for each other: one for each of them, always */
-	for (i = 0; i < (codec ? max : MIN_BUFS); i++) {
+	for (i = 0; i < MIN_BUFS; i++) {
 		struct vfsr_buf *b = buf_add(bs);
 
 		if (!b)

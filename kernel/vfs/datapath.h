@@ -49,9 +49,7 @@ struct vfsr_io_ws {
 	unsigned int max_queued;
 	atomic_t nr_queued; /* jobs not yet in the tree */
 	wait_queue_head_t room; /* nr_queued fell */
-	spinlock_t live_lock; /* guards nr_live, queued */
-	struct list_head queued; /* jobs not yet in the tree, in order */
-	wait_queue_head_t turn; /* one left that list */
+	spinlock_t live_lock; /* guards nr_live */
 	unsigned int nr_live; /* jobs whose folios are under writeback */
 	wait_queue_head_t idle; /* nr_live fell to 0 */
 };

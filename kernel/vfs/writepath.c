@@ -46,7 +46,6 @@ struct write_call {
 
 struct write_job {
 	struct work_struct work;
-	struct list_head queued; /* in io->queued until it is in the tree */
 	struct vfsr_sb *s;
 	struct inode *inode;
 	struct write_call *call; /* NULL: nobody waits */
@@ -382,55 +381,6 @@ static void encode(const struct write_job *job, struct encoded *enc)
 	enc->crc = vfsr_port_crc32c(0, enc->r.data, enc->r.stored);
 }
 
-/* No job of the same file that was handed over before is still on its way. */
-static bool is_first(struct vfsr_io_ws *io, const struct write_job *job)
-{
-	const struct write_job *other;
-
-	lockdep_assert_held(&io->live_lock);
-	list_for_each_entry(other, &io->queued, queued) {
-		if (other == job)
-			break;
-		if (other->inode == job->inode)
-			return false;
-	}
-	return true;
-}
-
-static bool has_turn(struct vfsr_io_ws *io, const struct write_job *job)
-{
-	bool first;
-
-	spin_lock(&io->live_lock);
-	first = is_first(io, job);
-	spin_unlock(&io->live_lock);
-	return first;
-}
-
-/*
- * What makes the file longer on disk comes in order: a checkpoint in between
- * must not show a size beyond data that is still on its way. No deadlock: who
- * waits is a worker with a buffer of its own, of which there are as many as
- * workers, and those before it were queued, so started, before it.
- */
-static void wait_turn(struct write_job *job)
-{
-	struct vfsr_io_ws *io = job->s->io_ws;
-
-	if (job->pos + job->bytes > READ_ONCE(vfsr_i(job->inode)->disk_size))
-		wait_event(io->turn, has_turn(io, job));
-}
-
-static void leave_queue(struct write_job *job)
-{
-	struct vfsr_io_ws *io = job->s->io_ws;
-
-	spin_lock(&io->live_lock);
-	list_del_init(&job->queued);
-	spin_unlock(&io->live_lock);
-	wake_up_all(&io->turn);
-}
-
 /* From folios to the tree. When this returns nothing of @job may be used. */
 static void job_run(struct write_job *job)
 {
@@ -443,13 +393,11 @@ static void job_run(struct write_job *job)
 
 	enc.buf = vfsr_bufs_get(&io->wr);
 	encode(job, &enc);
-	wait_turn(job);
 	err = vfsr_trans_begin_nowait(s->log);
 	if (!err) {
 		err = store(job, &enc);
 		vfsr_trans_end(s->log);
 	}
-	leave_queue(job);
 	vfsr_bufs_put(&io->wr, enc.buf);
 	if (err)
 		WRITE_ONCE(job->error, err);
@@ -502,8 +450,7 @@ static struct write_job *job_new(struct write_loop *l, u64 pos)
 	return job;
 }
 
-/* Hand over the collected job; @here: run it in this context, if it need not
- * wait for others. */
+/* Hand over the collected job; @here: run it in this context. */
 static void job_go(struct write_loop *l, bool here)
 {
 	struct vfsr_io_ws *io = l->s->io_ws;
@@ -514,17 +461,11 @@ static void job_go(struct write_loop *l, bool here)
 	if (l->call)
 		atomic_inc(&l->call->left);
 	atomic_inc(&io->nr_queued);
-	spin_lock(&io->live_lock);
-	list_add_tail(&job->queued, &io->queued);
-	here = here && is_first(io, job);
-	/* in one step: they are started in the order of the list */
-	if (!here)
-		queue_work(l->s->write_wq, &job->work);
-	spin_unlock(&io->live_lock);
 	if (here) {
 		job_run(job);
 		return;
 	}
+	queue_work(l->s->write_wq, &job->work);
 	wait_event(io->room, atomic_read(&io->nr_queued) < io->max_queued);
 }
 
@@ -569,24 +510,6 @@ static void take_folio(struct write_loop *l, struct folio *folio)
 		job_go(l, false);
 }
 
-/* Data that the size on disk does not cover yet is written from its start, so
- * that the size never covers a part that is not there (see wait_turn()). */
-static void start_early(struct address_space *mapping,
-			struct writeback_control *wbc)
-{
-	u64 covered = READ_ONCE(vfsr_i(mapping->host)->disk_size);
-
-	if (covered >= i_size_read(mapping->host))
-		return;
-	if (wbc->range_cyclic)
-		mapping->writeback_index = min_t(pgoff_t,
-						 mapping->writeback_index,
-						 covered >> PAGE_SHIFT);
-	else
-		wbc->range_start = min_t(loff_t, wbc->range_start,
-					 round_down(covered, PAGE_SIZE));
-}
-
 /**
  * vfsr_writepages - start writing back dirty folios of a file
  * @mapping: of the file
@@ -613,7 +536,6 @@ int vfsr_writepages(struct address_space *mapping,
 	int err = 0;
 
 	init_completion(&call.done);
-	start_early(mapping, wbc);
 	while ((folio = writeback_iter(mapping, wbc, folio, &err)))
 		take_folio(&l, folio);
 	if (l.job)
@@ -657,8 +579,6 @@ int vfsr_writepath_init(struct vfsr_io_ws *io)
 	spin_lock_init(&io->live_lock);
 	init_waitqueue_head(&io->room);
 	init_waitqueue_head(&io->idle);
-	init_waitqueue_head(&io->turn);
-	INIT_LIST_HEAD(&io->queued);
 	atomic_set(&io->nr_queued, 0);
 	io->jobs =
 		mempool_create_kmalloc_pool(MIN_JOBS, sizeof(struct write_job));
