@@ -198,6 +198,9 @@ void vfsr_grid_finish(struct vfsr_grids *gs, struct vfsr_grid *g);
  */
 int vfsr_opens_settle(struct vfsr_grids *gs, struct vfsr_super *next);
 
+/* Wait until at most @nr listed grids are not sealed, or no more are about to be. */
+void vfsr_opens_wait(struct vfsr_grids *gs, unsigned int nr);
+
 /* Fill next's open list for a record that commits nothing: grids that @next already
  * lists keep what it says of them, other open ones are listed as
  * reserved (without rows), sealed ones too. 0, or -EMFILE if they are too many: only a

@@ -210,6 +210,25 @@ static bool take_done(struct vfsr_grids *gs, struct list_head *sealed,
 	return more;
 }
 
+static bool few_unsealed(struct vfsr_grids *gs, unsigned int nr)
+{
+	unsigned int unsealed = 0, sealing = 0;
+	struct vfsr_open *o;
+
+	spin_lock(&gs->lock);
+	list_for_each_entry(o, &gs->open_list, link) {
+		unsealed += !o->sealed;
+		sealing += o->finished && !o->sealed && !o->stuck;
+	}
+	spin_unlock(&gs->lock);
+	return unsealed <= nr || !sealing;
+}
+
+void vfsr_opens_wait(struct vfsr_grids *gs, unsigned int nr)
+{
+	wait_event(gs->wait, few_unsealed(gs, nr));
+}
+
 static bool any_done(struct vfsr_grids *gs)
 {
 	struct vfsr_open *o;

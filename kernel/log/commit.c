@@ -376,6 +376,7 @@ int vfsr_log_checkpoint(struct vfsr_log *log)
 	int err;
 
 	lockdep_assert_held(&log->commit_lock);
+	vfsr_log_wait_seals(log);
 	down_write(&log->trans_sem);
 	transaction = log->transaction;
 	err = vfsr_log_error(log) ? -EIO : 0;

@@ -13,8 +13,6 @@
 /* Metadata that a checkpoint should not exceed, pages */
 #define DIRTY_MAX (64ul << (20 - PAGE_SHIFT))
 #define DIRTY_MIN 64ul
-/* Grids that one checkpoint may fill with it */
-#define DIRTY_GRIDS 6u
 
 /* --- stopping --- */
 
@@ -65,7 +63,7 @@ static unsigned long soft_limit(const struct vfsr_log *log)
 	struct vfsr_geometry g;
 
 	if (!vfsr_geometry_init(&g, &s->meta, s->strip_shift, s->layout, NULL))
-		nr = min_t(u64, nr, DIRTY_GRIDS * g.data_sectors);
+		nr = min_t(u64, nr, VFSR_DIRTY_GRIDS / 3 * g.data_sectors);
 	return max(nr, DIRTY_MIN);
 }
 
@@ -132,20 +130,6 @@ fail:
 	return err;
 }
 
-/* Has every grid that is finished been sealed (or given up)? */
-static bool all_sealed(struct vfsr_grids *gs)
-{
-	struct vfsr_open *o;
-	bool done = true;
-
-	spin_lock(&gs->lock);
-	list_for_each_entry(o, &gs->open_list, link)
-		if (o->finished && !o->sealed && !o->stuck)
-			done = false;
-	spin_unlock(&gs->lock);
-	return done;
-}
-
 /* Are there sealed grids that the tables still call open? */
 static bool any_unsettled(struct vfsr_grids *gs)
 {
@@ -166,8 +150,7 @@ static int finish(struct vfsr_log *log)
 
 	if (err)
 		return err;
-	wait_event(log->grids->wait,
-		   all_sealed(log->grids) || vfsr_log_error(log));
+	vfsr_opens_wait(log->grids, 0);
 	mutex_lock(&log->commit_lock);
 	if (any_unsettled(log->grids))
 		err = vfsr_log_checkpoint(log);

@@ -119,7 +119,10 @@ void vfsr_log_close(struct vfsr_log *log);
  * Return: 0; -EROFS; -EIO when the filesystem has stopped.
  */
 int vfsr_trans_begin(struct vfsr_log *log);
-/* The same without the throttle: for writeback and what frees space. */
+/* The same for a job of writeback, which holds no lock and only folios that are under
+ * writeback: waits later than others do. */
+int vfsr_trans_begin_writeback(struct vfsr_log *log);
+/* The same without the throttle: for what frees space. */
 int vfsr_trans_begin_nowait(struct vfsr_log *log);
 void vfsr_trans_end(struct vfsr_log *log);
 

@@ -12,6 +12,9 @@
 #include "log/log.h"
 
 #define VFSR_STREAM_SPARES	8u	/* most reserved grids of a stream */
+/* Grids of metadata that may be dirty, and so be filled by a checkpoint, at most;
+ * a third of that starts one */
+#define VFSR_DIRTY_GRIDS	6u
 
 struct vfsr_stream {
 	struct vfsr_log *log;
@@ -51,6 +54,12 @@ void vfsr_stream_top_up(struct vfsr_stream *st);
 int vfsr_stream_add_placed(struct vfsr_log *log, enum vfsr_stream_id id,
 			   const struct vfsr_chunk *c, const void *stored,
 			   u64 *place);
+
+/* --- trans.c --- */
+
+/* Before a checkpoint that is to make room on the open list, without trans_sem: wait
+ * until enough grids are sealed. */
+void vfsr_log_wait_seals(struct vfsr_log *log);
 
 /* --- commit.c --- */
 

@@ -15,10 +15,16 @@
 
 #define CLOSE_DELAY msecs_to_jiffies(10)
 #define MIN_SPARE 2u
-/* All streams together stay well below VFSR_MAX_OPEN_GRIDS */
-#define MAX_WANT 5u
+/* All streams together leave most of VFSR_MAX_OPEN_GRIDS to a transaction */
+#define MAX_WANT 4u
 
 /* --- grids --- */
+
+static bool same_policy(const struct vfsr_policy *a,
+			const struct vfsr_policy *b)
+{
+	return a->k == b->k && a->m == b->m && a->r == b->r;
+}
 
 static bool may_write(struct vfsr_grids *gs, const struct vfsr_grid *g)
 {
@@ -40,20 +46,21 @@ static void end_grid(struct vfsr_stream *st)
 	st->grid = NULL;
 }
 
-/* Take the oldest spare that stripes may go to. */
-static bool take_spare(struct vfsr_stream *st)
+/* Take the oldest spare of @from that stripes of @st may go to. */
+static bool take_from(struct vfsr_stream *st, struct vfsr_stream *from)
 {
 	struct vfsr_grids *gs = st->log->grids;
 	unsigned int i;
 
-	for (i = 0; i < st->nr_spare; i++) {
-		struct vfsr_grid *g = st->spare[i];
+	lockdep_assert_held(&from->lock);
+	for (i = 0; i < from->nr_spare; i++) {
+		struct vfsr_grid *g = from->spare[i];
 
 		if (!may_write(gs, g))
 			continue;
-		st->nr_spare--;
-		memmove(&st->spare[i], &st->spare[i + 1],
-			(st->nr_spare - i) * sizeof(g));
+		from->nr_spare--;
+		memmove(&from->spare[i], &from->spare[i + 1],
+			(from->nr_spare - i) * sizeof(g));
 		if (!vfsr_open_depth(g)) {
 			/* a column went away since it was reserved */
 			vfsr_grid_finish(gs, g);
@@ -65,6 +72,34 @@ static bool take_spare(struct vfsr_stream *st)
 		return true;
 	}
 	return false;
+}
+
+static bool take_spare(struct vfsr_stream *st)
+{
+	return take_from(st, st);
+}
+
+/*
+ * No strips are left for another grid: take a spare that another stream of metadata
+ * keeps. Those are filled by the checkpoint alone, so nobody takes two of these locks in
+ * another order.
+ */
+static bool borrow_spare(struct vfsr_stream *st)
+{
+	bool taken = false;
+	unsigned int i;
+
+	for (i = 0; i < VFSR_NR_STREAMS && !taken; i++) {
+		struct vfsr_stream *from = st->log->stream[i];
+
+		if (from == st || from->use != st->use ||
+		    !same_policy(&from->policy, &st->policy))
+			continue;
+		mutex_lock_nested(&from->lock, SINGLE_DEPTH_NESTING);
+		taken = take_from(st, from);
+		mutex_unlock(&from->lock);
+	}
+	return taken;
 }
 
 void vfsr_stream_top_up(struct vfsr_stream *st)
@@ -121,6 +156,8 @@ static int grid_ready(struct vfsr_stream *st)
 		if (take_spare(st))
 			break;
 		err = reserve(st);
+		if (err == -ENOSPC && borrow_spare(st))
+			err = 0;
 		if (err)
 			return err;
 	}
@@ -351,12 +388,6 @@ void vfsr_streams_free(struct vfsr_log *log)
 		kfree(log->stream[i]);
 		log->stream[i] = NULL;
 	}
-}
-
-static bool same_policy(const struct vfsr_policy *a,
-			const struct vfsr_policy *b)
-{
-	return a->k == b->k && a->m == b->m && a->r == b->r;
 }
 
 /* Give a grid to the stream that has the fewest; false: nobody wants it. */

@@ -16,8 +16,11 @@
 #define IN_TRANS 0x1ul
 #define SET_NOFS 0x2ul
 
-/* Room that is left on the open list for what runs already */
-#define OPEN_MARGIN 6u
+/* Places that are left on the open list for what runs already, and for the
+ * checkpoint that empties it: a current grid for each stream, what is dirty */
+#define OPEN_MARGIN (VFSR_NR_STREAMS + VFSR_DIRTY_GRIDS)
+/* Checkpoints to wait for; if they free no place, waiting longer does not help */
+#define MAX_WAITS 8u
 
 static unsigned long nr_dirty(struct vfsr_log *log)
 {
@@ -34,15 +37,22 @@ static bool open_list_full(struct vfsr_log *log)
 	       VFSR_MAX_OPEN_GRIDS;
 }
 
-/* May an updater go on? Starts a checkpoint early enough that most may. */
-static bool may_start(struct vfsr_log *log)
+void vfsr_log_wait_seals(struct vfsr_log *log)
+{
+	if (open_list_full(log))
+		vfsr_opens_wait(log->grids, VFSR_MAX_OPEN_GRIDS - OPEN_MARGIN);
+}
+
+/* May an updater go on? Starts a checkpoint early enough that most may. Writeback
+ * is held back later than what makes more work for it. */
+static bool may_start(struct vfsr_log *log, bool writeback)
 {
 	unsigned long nr = nr_dirty(log);
 	bool full = open_list_full(log);
 
 	if (nr > log->soft_dirty || full)
 		vfsr_log_kick(log);
-	return nr < 2 * log->soft_dirty && !full;
+	return nr < (writeback ? 3 : 2) * log->soft_dirty && !full;
 }
 
 static int check(struct vfsr_log *log)
@@ -74,19 +84,29 @@ int vfsr_trans_begin_nowait(struct vfsr_log *log)
 	return 0;
 }
 
-int vfsr_trans_begin(struct vfsr_log *log)
+static int begin(struct vfsr_log *log, bool writeback)
 {
-	unsigned int tries = 0;
+	unsigned int waits = 0;
 
-	/* one checkpoint may not be enough under load; but if it frees no place
-	 * on the open list, waiting longer does not help */
-	while (!may_start(log) && !check(log) && tries++ < 8) {
+	while (!may_start(log, writeback) && !check(log) &&
+	       waits++ < MAX_WAITS) {
 		u64 durable = READ_ONCE(log->durable);
 
 		wait_event(log->wait, READ_ONCE(log->durable) != durable ||
-					      may_start(log) || check(log));
+					      may_start(log, writeback) ||
+					      check(log));
 	}
 	return vfsr_trans_begin_nowait(log);
+}
+
+int vfsr_trans_begin(struct vfsr_log *log)
+{
+	return begin(log, false);
+}
+
+int vfsr_trans_begin_writeback(struct vfsr_log *log)
+{
+	return begin(log, true);
 }
 
 void vfsr_trans_end(struct vfsr_log *log)

@@ -538,8 +538,8 @@ int vfsr_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 	if (err)
 		return err;
 	resize = attr->ia_valid & ATTR_SIZE && attr->ia_size != old;
-	/* shrinking must work on a full pool */
-	if (!resize || attr->ia_size > old) {
+	/* shrinking must work on a full pool, and what is as short already */
+	if (!(attr->ia_valid & ATTR_SIZE) || attr->ia_size > old) {
 		err = vfsr_space_meta(&s->space, 1);
 		if (err)
 			return err;

@@ -393,7 +393,7 @@ static void job_run(struct write_job *job)
 
 	enc.buf = vfsr_bufs_get(&io->wr);
 	encode(job, &enc);
-	err = vfsr_trans_begin_nowait(s->log);
+	err = vfsr_trans_begin_writeback(s->log);
 	if (!err) {
 		err = store(job, &enc);
 		vfsr_trans_end(s->log);

@@ -519,7 +519,8 @@ void op_burst(void)
 		attr_seen(n, fd, NULL, NEW);
 		judge("close", n, close(fd), 0);
 	}
-	attr_seen_path(dir, NEW);
+	if (i)
+		attr_seen_path(dir, NEW);
 }
 
 /* Makes room: removes several names, of large files first. */
