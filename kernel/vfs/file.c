@@ -91,7 +91,8 @@ static ssize_t file_write_iter(struct kiocb *iocb, struct iov_iter *from)
 
 static int file_open(struct inode *inode, struct file *file)
 {
-	file->f_mode |= FMODE_CAN_ODIRECT;
+	/* reads from the page cache need not sleep; writes say -EAGAIN */
+	file->f_mode |= FMODE_CAN_ODIRECT | FMODE_NOWAIT;
 	return generic_file_open(inode, file);
 }
 
@@ -225,6 +226,7 @@ const struct file_operations vfsr_file_fops = {
 	.write_iter = file_write_iter,
 	.mmap = file_mmap,
 	.fsync = vfsr_fsync,
+	.fallocate = vfsr_fallocate,
 	.splice_read = filemap_splice_read,
 	.splice_write = iter_file_splice_write,
 	.unlocked_ioctl = vfsr_ioctl,
@@ -238,4 +240,5 @@ const struct inode_operations vfsr_file_iops = {
 	.get_inode_acl = vfsr_get_acl,
 	.set_acl = vfsr_set_acl,
 	.fileattr_get = vfsr_fileattr_get,
+	.fiemap = vfsr_fiemap,
 };

@@ -26,6 +26,7 @@ struct vfsr_opts {
 	unsigned int commit_seconds;
 };
 
+struct fiemap_extent_info;
 struct fileattr;
 struct fs_context;
 struct vfsr_sysfs;
@@ -152,6 +153,9 @@ void vfsr_io_exit(struct vfsr_sb *s);
 /* Change of size through setattr: page cache, tail zeroing, tree, header.
  * i_rwsem held, not in a transaction. */
 int vfsr_setsize(struct inode *inode, loff_t size);
+long vfsr_fallocate(struct file *file, int mode, loff_t start, loff_t len);
+int vfsr_fiemap(struct inode *inode, struct fiemap_extent_info *info, u64 start,
+		u64 len);
 
 /* --- vfs_super.c, vfs_mount.c, sysfs.c --- */
 

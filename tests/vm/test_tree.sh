@@ -19,6 +19,21 @@ same()
 	diff -r --no-dereference "$tree" "$MNT/tree" && diff -r --no-dereference /etc "$MNT/etc"
 }
 
+# Holes in a file, and what is told of its extents.
+ranges()
+{
+	run "$what: fallocate" xfs_io -c 'fpunch 5000 2m' -c 'fzero 3m 100001' \
+		-c 'fzero -k 4900k 300k' -c 'falloc 0 5m' -c 'fpunch 3210k 1k' -c fsync "$MNT/big"
+	# the same without them
+	xfs_io -c 'pwrite -q -S 0 5000 2m' -c 'pwrite -q -S 0 3m 100001' -c 'truncate 5m' \
+		-c 'pwrite -q -S 0 3210k 1k' /tmp/big
+	run "$what: the same with holes" cmp /tmp/big "$MNT/big"
+	run "$what: fewer blocks" test "$(stat -c %b "$MNT/big")" -lt 6000
+	run "$what: extents with holes" test "$(xfs_io -r -c fiemap "$MNT/big" | grep -c hole)" -ge 2
+	refuse "$what: more than there is" fallocate -l 1T "$MNT/big"
+	run "$what: the size stays" test "$(stat -c %s "$MNT/big")" = 5242880
+}
+
 round()
 {
 	local what=$1
@@ -37,6 +52,7 @@ round()
 	run "$what: mount again" mount_pool
 	run "$what: the same from disk" same
 	run "$what: the big file" cmp /tmp/big "$MNT/big"
+	ranges
 	rm -r "${MNT:?}/etc"
 	run "$what: removed" test ! -e "$MNT/etc"
 	umount_fsck "$what: fsck after removing"
