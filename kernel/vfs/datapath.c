@@ -93,9 +93,41 @@ struct vfsr_buf *vfsr_bufs_get(struct vfsr_bufs *bs)
 	return b;
 }
 
+/* One that is free, if another one is left that was not lent. */
+static struct vfsr_buf *buf_lend(struct vfsr_bufs *bs)
+{
+	struct vfsr_buf *b = NULL;
+
+	spin_lock(&bs->lock);
+	if (bs->nr_lent + 1 < bs->nr)
+		b = list_first_entry_or_null(&bs->free, struct vfsr_buf, link);
+	if (b) {
+		list_del(&b->link);
+		b->lent = true;
+		bs->nr_lent++;
+	}
+	spin_unlock(&bs->lock);
+	return b;
+}
+
+struct vfsr_buf *vfsr_bufs_try(struct vfsr_bufs *bs)
+{
+	struct vfsr_buf *b = buf_lend(bs);
+
+	if (b)
+		return b;
+	b = buf_add(bs);
+	if (!b)
+		return NULL;
+	vfsr_bufs_put(bs, b);
+	return buf_lend(bs);
+}
+
 void vfsr_bufs_put(struct vfsr_bufs *bs, struct vfsr_buf *b)
 {
 	spin_lock(&bs->lock);
+	bs->nr_lent -= b->lent;
+	b->lent = false;
 	list_add(&b->link, &bs->free);
 	spin_unlock(&bs->lock);
 	wake_up(&bs->wait);
@@ -177,10 +209,11 @@ int vfsr_io_init(struct vfsr_sb *s)
 	s->io_ws = io;
 	s->space.write_back_ctx = s;
 	s->space.write_back = vfsr_write_back;
-	/* one more than there are workers, for who works in its own context */
 	err = bufs_init(&io->rd, 2 * cpus + MIN_BUFS, false);
+	/* for all workers, as many that wait for their turn, and one for who
+	 * works in its own context */
 	if (!err)
-		err = bufs_init(&io->wr, cpus + 1, true);
+		err = bufs_init(&io->wr, 2 * cpus + 1, true);
 	if (!err && pages < 0)
 		err = pages;
 	if (!err) {

@@ -25,6 +25,7 @@ static_assert(PAGE_SIZE == VFSR_SECTOR_BYTES, "a folio is one block");
 
 struct vfsr_buf {
 	struct list_head link;
+	bool lent; /* by vfsr_bufs_try() */
 	u8 *data; /* VFSR_CHUNK_BYTES */
 	u8 *out; /* the same, for the encoded form; write only */
 	void *ws; /* deflate workspace; write only */
@@ -33,9 +34,10 @@ struct vfsr_buf {
 /* A bounded number of buffers; some are there from the beginning, so that
  * there is progress without memory. */
 struct vfsr_bufs {
-	spinlock_t lock; /* guards free, nr */
+	spinlock_t lock; /* guards free, nr, nr_lent */
 	struct list_head free;
 	unsigned int nr; /* made so far */
+	unsigned int nr_lent; /* by vfsr_bufs_try(), fewer than nr */
 	unsigned int max;
 	bool codec; /* with out and ws */
 	wait_queue_head_t wait;
@@ -49,15 +51,19 @@ struct vfsr_io_ws {
 	unsigned int max_queued;
 	atomic_t nr_queued; /* jobs not yet in the tree */
 	wait_queue_head_t room; /* nr_queued fell */
-	spinlock_t live_lock; /* guards nr_live */
+	spinlock_t live_lock; /* guards nr_live, vfsr_ino.jobs */
 	unsigned int nr_live; /* jobs whose folios are under writeback */
 	wait_queue_head_t idle; /* nr_live fell to 0 */
 };
 
 /* --- datapath.c --- */
 
-/* A buffer; waits for one if all are in use. Never fails. */
+/* A buffer; waits for one if all are in use. Never fails. Who has it waits for
+ * nobody who may need one. */
 struct vfsr_buf *vfsr_bufs_get(struct vfsr_bufs *bs);
+/* A buffer that may be kept for long, as one is left for vfsr_bufs_get(); or
+ * NULL. */
+struct vfsr_buf *vfsr_bufs_try(struct vfsr_bufs *bs);
 void vfsr_bufs_put(struct vfsr_bufs *bs, struct vfsr_buf *b);
 
 /* --- aops.c --- */

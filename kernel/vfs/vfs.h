@@ -3,8 +3,8 @@
  * The VFS layer's own: the mounted filesystem, inodes in memory, and what its
  * files call of each other.
  *
- * Lock order: i_rwsem, invalidate_lock, folio, transaction, tree->lock (one at a
- * time). The header fields of an inode are in struct inode and below, guarded by
+ * Lock order: i_rwsem, invalidate_lock, write_lock, folio, transaction,
+ * tree->lock (one at a time). The header fields of an inode are in struct inode and below, guarded by
  * i_rwsem or, for sizes and blocks changed by writeback, by tree.lock (write).
  */
 #ifndef VFSR_VFS_VFS_H
@@ -65,6 +65,9 @@ struct vfsr_ino {
 	bool orphan;		/* on the on-disk orphan list: no name; i_rwsem
 				 * of the directories that change it */
 	bool dead;		/* its tree is gone; set before the last iput */
+	struct list_head jobs;	/* of writeback that make the file longer, in
+				 * order; io_ws->live_lock */
+	struct mutex write_lock; /* one at a time collects them */
 	atomic_t nr_promised;	/* folios that hold a promise of space: dirty,
 				 * or being written; 0 in a new inode */
 	struct inode vfs;

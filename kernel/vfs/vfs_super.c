@@ -32,6 +32,8 @@ static struct inode *alloc_inode(struct super_block *sb)
 	if (!v)
 		return NULL;
 	memset(v, 0, offsetof(struct vfsr_ino, vfs));
+	INIT_LIST_HEAD(&v->jobs);
+	mutex_init(&v->write_lock);
 	return &v->vfs;
 }
 

@@ -9,6 +9,17 @@
  * the transaction, adds its pieces to the stream, then enters the extents
  * under tree->lock. It waits for stripe buffers and records, never for a folio.
  *
+ * Order: the size in the header must never cover data that is still on its
+ * way, or a crash would show zeroes in its place. So jobs that make a file
+ * longer on disk enter its tree in the order in which they were collected,
+ * which is the order of the file: one call of writepages at a time collects,
+ * from where the size on disk ends, and not beyond i_size as of its beginning
+ * (see struct walk). Pieces are stored in the transaction that enters them,
+ * so no checkpoint has chunks without an owner. Nobody waits for his turn: a
+ * job that is encoded too early is left to whoever ends the one before it. It
+ * keeps its buffer meanwhile, but the last buffer is for those whose turn it
+ * is; a job that finds no other is left as well, and is started again.
+ *
  * A job's end: min(i_size, end of the last folio) as of when that folio was
  * locked. i_size grows only with its last folio dirtied under the same lock
  * (write_end), or through vfsr_setsize(), which writes the header; so when all
@@ -44,8 +55,25 @@ struct write_call {
 	struct completion done;
 };
 
+/* A job that is being encoded and stored. */
+struct encoded {
+	struct vfsr_buf *buf;
+	struct vfsr_routed r;
+	u32 crc; /* of all that is stored */
+};
+
+enum turn_state {
+	TURN_NONE, /* queued, or somebody works on it */
+	TURN_BUFFER, /* will need a buffer when its turn comes */
+	TURN_ENTER, /* encoded; to be entered when its turn comes */
+};
+
 struct write_job {
 	struct work_struct work;
+	struct list_head turn; /* on vfsr_ino.jobs if it makes the file
+				* longer, until it is in the tree */
+	enum turn_state state; /* io->live_lock */
+	struct encoded enc;
 	struct vfsr_sb *s;
 	struct inode *inode;
 	struct write_call *call; /* NULL: nobody waits */
@@ -58,13 +86,6 @@ struct write_job {
 	u32 nr_pieces;
 	struct folio *folio[VFSR_WINDOW_PAGES];
 	struct write_piece piece[MAX_PIECES];
-};
-
-/* A job that is being encoded and stored. */
-struct encoded {
-	struct vfsr_buf *buf;
-	struct vfsr_routed r;
-	u32 crc; /* of all that is stored */
 };
 
 /* --- the end of a job --- */
@@ -381,34 +402,102 @@ static void encode(const struct write_job *job, struct encoded *enc)
 	enc->crc = vfsr_port_crc32c(0, enc->r.data, enc->r.stored);
 }
 
-/* From folios to the tree. When this returns nothing of @job may be used. */
-static void job_run(struct write_job *job)
+/* --- turns --- */
+
+/* Is it this job's turn? If not, it is left to others in @state. */
+static bool take_turn(struct write_job *job, enum turn_state state)
+{
+	struct vfsr_io_ws *io = job->s->io_ws;
+	bool mine;
+
+	spin_lock(&io->live_lock);
+	mine = list_empty(&job->turn) ||
+	       list_is_first(&job->turn, &vfsr_i(job->inode)->jobs);
+	if (!mine)
+		job->state = state;
+	spin_unlock(&io->live_lock);
+	return mine;
+}
+
+/* The job is in the tree. Returns the next one if that is to be entered now. */
+static struct write_job *give_turn(struct write_job *job)
+{
+	struct vfsr_io_ws *io = job->s->io_ws;
+	struct write_job *next = NULL;
+	enum turn_state state = TURN_NONE;
+
+	spin_lock(&io->live_lock);
+	if (!list_empty(&job->turn)) {
+		list_del_init(&job->turn);
+		next = list_first_entry_or_null(&vfsr_i(job->inode)->jobs,
+						struct write_job, turn);
+	}
+	if (next) {
+		state = next->state;
+		next->state = TURN_NONE;
+	}
+	if (state == TURN_BUFFER)
+		queue_work(next->s->write_wq, &next->work);
+	spin_unlock(&io->live_lock);
+	return state == TURN_ENTER ? next : NULL;
+}
+
+/* False: it is left to others. */
+static bool get_buf(struct write_job *job)
+{
+	struct vfsr_bufs *bufs = &job->s->io_ws->wr;
+
+	job->enc.buf = vfsr_bufs_try(bufs);
+	if (job->enc.buf)
+		return true;
+	if (!take_turn(job, TURN_BUFFER))
+		return false;
+	job->enc.buf = vfsr_bufs_get(bufs);
+	return true;
+}
+
+/* Into the tree. Afterwards nothing of @job may be used. Returns the next one
+ * if that is to be entered, too. */
+static struct write_job *job_enter(struct write_job *job)
 {
 	struct vfsr_sb *s = job->s;
 	struct vfsr_io_ws *io = s->io_ws;
 	struct write_call *call = job->call;
-	unsigned int nofs = memalloc_nofs_save();
-	struct encoded enc;
+	struct write_job *next;
 	int err;
 
-	enc.buf = vfsr_bufs_get(&io->wr);
-	encode(job, &enc);
 	err = vfsr_trans_begin_writeback(s->log);
 	if (!err) {
-		err = store(job, &enc);
+		err = store(job, &job->enc);
 		vfsr_trans_end(s->log);
 	}
-	vfsr_bufs_put(&io->wr, enc.buf);
+	vfsr_bufs_put(&io->wr, job->enc.buf);
+	next = give_turn(job);
 	if (err)
 		WRITE_ONCE(job->error, err);
 	/* nobody may come after the last one: see to it that its stripe closes */
 	if (atomic_dec_and_test(&io->nr_queued))
 		vfsr_stream_flush(s->log, VFSR_STREAM_HOT, true);
 	wake_up(&io->room);
-	memalloc_nofs_restore(nofs);
 	job_put(job);
 	if (call && atomic_dec_and_test(&call->left))
 		complete(&call->done);
+	return next;
+}
+
+/* From folios to the tree. When this returns nothing of @job may be used. */
+static void job_run(struct write_job *job)
+{
+	unsigned int nofs = memalloc_nofs_save();
+
+	if (get_buf(job)) {
+		encode(job, &job->enc);
+		if (!take_turn(job, TURN_ENTER))
+			job = NULL;
+		while (job)
+			job = job_enter(job);
+	}
+	memalloc_nofs_restore(nofs);
 }
 
 static void job_work(struct work_struct *work)
@@ -442,6 +531,8 @@ static struct write_job *job_new(struct write_loop *l, u64 pos)
 	job->bytes = 0;
 	job->nr_folios = 0;
 	job->nr_pieces = 0;
+	job->state = TURN_NONE;
+	INIT_LIST_HEAD(&job->turn);
 	INIT_WORK(&job->work, job_work);
 
 	spin_lock(&io->live_lock);
@@ -450,10 +541,16 @@ static struct write_job *job_new(struct write_loop *l, u64 pos)
 	return job;
 }
 
-/* Hand over the collected job; @here: run it in this context. */
+/*
+ * Hand over the collected job; @here: run it in this context.
+ *
+ * Whether it makes the file longer is certain: the size on disk comes down only
+ * after the job, if it reaches beyond the new size.
+ */
 static void job_go(struct write_loop *l, bool here)
 {
 	struct vfsr_io_ws *io = l->s->io_ws;
+	struct vfsr_ino *v = vfsr_i(l->inode);
 	struct write_job *job = l->job;
 
 	l->job = NULL;
@@ -461,6 +558,11 @@ static void job_go(struct write_loop *l, bool here)
 	if (l->call)
 		atomic_inc(&l->call->left);
 	atomic_inc(&io->nr_queued);
+	if (job->pos + job->bytes > READ_ONCE(v->disk_size)) {
+		spin_lock(&io->live_lock);
+		list_add_tail(&job->turn, &v->jobs);
+		spin_unlock(&io->live_lock);
+	}
 	if (here) {
 		job_run(job);
 		return;
@@ -510,6 +612,68 @@ static void take_folio(struct write_loop *l, struct folio *folio)
 		job_go(l, false);
 }
 
+/*
+ * What a call of writepages looks at, in place of what it was asked for: also
+ * what lies between the size on disk and that, or the size would cover it
+ * before it is there; and nothing behind i_size as of now. For what the file
+ * grows by meanwhile may begin in the middle of a page that was passed already.
+ */
+struct walk {
+	bool cyclic; /* as it was asked */
+	loff_t start, end;
+};
+
+static void walk_begin(struct walk *w, struct address_space *mapping,
+		       struct writeback_control *wbc, loff_t isize)
+{
+	u64 covered = READ_ONCE(vfsr_i(mapping->host)->disk_size);
+	loff_t start = wbc->range_start, end = wbc->range_end;
+
+	*w = (struct walk){ wbc->range_cyclic, start, end };
+	if (wbc->range_cyclic) {
+		start = (loff_t)mapping->writeback_index << PAGE_SHIFT;
+		end = LLONG_MAX;
+	}
+	if (covered < isize)
+		start = min_t(loff_t, start, round_down(covered, PAGE_SIZE));
+	wbc->range_start = start;
+	wbc->range_end = min(end, isize - 1);
+	wbc->range_cyclic = 0;
+}
+
+static void walk_end(const struct walk *w, struct address_space *mapping,
+		     struct writeback_control *wbc, pgoff_t next)
+{
+	/* from the beginning, unless the walk had to stop before the end */
+	if (w->cyclic)
+		mapping->writeback_index = wbc->nr_to_write > 0 ? 0 : next;
+	wbc->range_start = w->start;
+	wbc->range_end = w->end;
+	wbc->range_cyclic = w->cyclic;
+}
+
+/* Collect dirty folios into jobs. */
+static int collect(struct write_loop *l, struct address_space *mapping,
+		   struct writeback_control *wbc)
+{
+	loff_t isize = i_size_read(l->inode);
+	struct folio *folio = NULL;
+	pgoff_t next = 0;
+	struct walk w;
+	int err = 0;
+
+	/* what is dirty is being cut off */
+	if (!isize)
+		return 0;
+	walk_begin(&w, mapping, wbc, isize);
+	while ((folio = writeback_iter(mapping, wbc, folio, &err))) {
+		next = folio->index + 1;
+		take_folio(l, folio);
+	}
+	walk_end(&w, mapping, wbc, next);
+	return err;
+}
+
 /**
  * vfsr_writepages - start writing back dirty folios of a file
  * @mapping: of the file
@@ -532,14 +696,15 @@ int vfsr_writepages(struct address_space *mapping,
 		.inode = mapping->host,
 		.call = waits ? &call : NULL,
 	};
-	struct folio *folio = NULL;
-	int err = 0;
+	struct vfsr_ino *v = vfsr_i(mapping->host);
+	int err;
 
 	init_completion(&call.done);
-	while ((folio = writeback_iter(mapping, wbc, folio, &err)))
-		take_folio(&l, folio);
+	mutex_lock(&v->write_lock);
+	err = collect(&l, mapping, wbc);
 	if (l.job)
 		job_go(&l, waits && !l.nr_jobs);
+	mutex_unlock(&v->write_lock);
 	if (waits) {
 		if (!atomic_dec_and_test(&call.left))
 			wait_for_completion(&call.done);

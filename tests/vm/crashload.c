@@ -102,7 +102,9 @@ static void do_open(const struct step *s, u32 op, const char *path)
 		must(syncfs(fd), s, op);
 		break;
 	case STEP_FLUSH_OUT:
-		must(sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE), s, op);
+		must(sync_file_range(fd, (off_t)s->off, (off_t)s->len,
+				     SYNC_FILE_RANGE_WRITE),
+		     s, op);
 		break;
 	default:
 		must(fsync(fd), s, op);
@@ -147,7 +149,7 @@ static void do_step(const struct step *s, u32 op)
 		must(symlink(target, a), s, op);
 		break;
 	case STEP_MKDIR:
-		must(mkdir(a, 0755), s, op);
+		must(mkdir(a, dir_mode(op)), s, op);
 		break;
 	case STEP_RMDIR:
 		must(rmdir(a), s, op);
@@ -349,6 +351,7 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return 2;
 	}
+	umask(0);
 	if (chdir(argv[optind + 1]))
 		fatal("%s: %m", argv[optind + 1]);
 	if (!strcmp(argv[optind], "run"))

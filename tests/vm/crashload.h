@@ -69,7 +69,7 @@ enum action {
 	STEP_FSYNC,
 	STEP_FSYNC_DIR,
 	STEP_SYNC,
-	STEP_FLUSH_OUT, /* start writing a file's dirty pages */
+	STEP_FLUSH_OUT, /* start writing dirty pages of a file's range */
 	STEP_ACTIONS
 };
 
@@ -101,6 +101,7 @@ struct object *name_object(const struct name *n);
 void name_path(u32 name, char *path, size_t room);
 void step_data(const struct step *s, u8 *buf);
 void symlink_target(u32 id, char *target, size_t room);
+u32 dir_mode(u32 id);
 void fatal(const char *fmt, ...)
 	__attribute__((format(printf, 1, 2), noreturn));
 

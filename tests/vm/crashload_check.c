@@ -4,7 +4,8 @@
  *
  * A name must stand for something it stood for since its base. A file must
  * have a size it had or grew through, and each of its pages must be as in one
- * of the versions since its base that reach as far. An object that was durable
+ * of the versions since its base that reach as far. A directory made here has a
+ * mode of its own. An object that was durable
  * and has always had a name must be found. Link counts must match names.
  */
 #include <dirent.h>
@@ -25,6 +26,7 @@ struct found {
 	enum kind kind;
 	u64 ino;
 	u32 nlink;
+	u32 mode; /* of a directory */
 	u64 size;
 	u32 xattr;
 	u8 *data;
@@ -103,6 +105,7 @@ static void load(u32 name, int dir)
 			wrong(path, "the symlink cannot be read");
 	} else if (S_ISDIR(st.st_mode)) {
 		f->kind = KIND_DIR;
+		f->mode = st.st_mode & 07777;
 	} else {
 		wrong(path, "a strange type");
 	}
@@ -202,7 +205,7 @@ static const char *mismatch(const struct object *o, const struct found *f)
 		return strcmp(target, f->target) ? "another target" : NULL;
 	}
 	if (o->kind == KIND_DIR)
-		return NULL;
+		return dir_mode(o->id) == f->mode ? NULL : "another mode";
 	if (!size_allowed(o, f->size)) {
 		snprintf(
 			why, sizeof(why),
@@ -251,23 +254,26 @@ static void explain(const struct name *n, u32 number)
 	}
 }
 
+/* Two objects can be alike: then both have been seen. */
 static void check_name(const struct name *n, u32 number)
 {
 	const struct found *f = &found[number];
 	char path[32], text[80];
+	bool allowed = false;
 	struct object *o;
 	u32 i;
 
 	for (i = 0; i < n->nr_bindings; i++) {
 		o = n->binding[i].object;
 		if (!f->there) {
-			if (!o)
-				return;
+			allowed |= !o;
 		} else if (o && !mismatch(o, f)) {
 			o->seen = true;
-			return;
+			allowed = true;
 		}
 	}
+	if (allowed)
+		return;
 	if (f->there) {
 		explain(n, number);
 		return;

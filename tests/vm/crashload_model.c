@@ -71,6 +71,12 @@ void symlink_target(u32 id, char *target, size_t room)
 	snprintf(target, room, "target-%u-%0*d", id, (int)(id % 90), 7);
 }
 
+/* Directories are told by their mode: 64 of them. */
+u32 dir_mode(u32 id)
+{
+	return 0700 | (id & 077);
+}
+
 /* The bytes of a write: random, lines of text, or one byte repeated. */
 void step_data(const struct step *s, u8 *buf)
 {
@@ -190,6 +196,20 @@ static bool pick_two(const struct model *m, struct step *s)
 	return !b || (a->kind == KIND_DIR) == (b->kind == KIND_DIR);
 }
 
+/* All of a file, or what begins or ends somewhere in it. */
+static bool pick_flush_out(const struct model *m, struct step *s)
+{
+	u64 size;
+
+	s->action = STEP_FLUSH_OUT;
+	if (!pick(m, KIND_FILE, &s->a))
+		return false;
+	size = size_of(object_of(m, s->a));
+	s->off = dice(2) ? dice(size + 1) : 0;
+	s->len = dice(2) ? 1 + dice(size + 1) : 0;
+	return true;
+}
+
 static bool pick_step(struct model *m, struct step *s)
 {
 	u64 roll = dice(100);
@@ -232,10 +252,12 @@ static bool pick_step(struct model *m, struct step *s)
 		s->action = STEP_XATTR;
 		return pick(m, KIND_FILE, &s->a);
 	}
-	if (roll < 91) {
-		s->action = roll < 87 ? STEP_FSYNC : STEP_FLUSH_OUT;
+	if (roll < 87) {
+		s->action = STEP_FSYNC;
 		return pick(m, KIND_FILE, &s->a);
 	}
+	if (roll < 91)
+		return pick_flush_out(m, s);
 	s->action = roll < 97 ? STEP_FSYNC_DIR : STEP_SYNC;
 	s->a = (u32)dice(DIRS);
 	return true;

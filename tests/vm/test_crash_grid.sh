@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Power cuts on four devices with grid:2+1+1: as hand_crash.sh, which see.
-#   tests/vm/vmrun.py -m 2G -d 1G -d 3G -d 1G -d 1G -t 20000 -- 'bash /src/tests/vm/hand_crash_grid.sh 0'
+# Power cuts on four devices with grid:2+1+1: as test_crash.sh, which see.
+#   tests/vm/vmrun.py -m 2G -d 1G -d 3G -d 1G -d 1G -t 20000 -- 'bash /src/tests/vm/test_crash_grid.sh 0'
 # disks: 1G 3G 1G 1G
 # mem: 2G
 # timeout: 500

@@ -5,8 +5,8 @@
 # lost some of what they held, and torn writes: each mounts, shows all that was synced, and passes
 # fsck before and after. Arguments: seconds for the states (0 = all), seed, steps. By hand, all of
 # them; and the test itself on another file system (see anyfs.sh):
-#   tests/vm/vmrun.py -m 2G -d 512M -d 2G -d 512M -d 512M -t 20000 -- 'bash /src/tests/vm/hand_crash.sh 0'
-#   ... -- 'FSTYP=ext4 bash /src/tests/vm/hand_crash.sh 300'
+#   tests/vm/vmrun.py -m 2G -d 512M -d 2G -d 512M -d 512M -t 20000 -- 'bash /src/tests/vm/test_crash.sh 0'
+#   ... -- 'FSTYP=ext4 bash /src/tests/vm/test_crash.sh 300'
 # disks: 512M 2G 512M 512M
 # mem: 2G
 # timeout: 500
