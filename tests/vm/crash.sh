@@ -97,7 +97,7 @@ crash_point()
 {
 	local kind=$1 from=$2 to=$3 seed=$4 done=$5 begun=$6 i table='' status
 	if ((from > crash_at)); then
-		replaylog replay --from "$crash_at" --to "$from" "${DISKS[1]}" "${DISKS[2]}" || return
+		replaylog replay --index /tmp/crash.index --from "$crash_at" --to "$from" "${DISKS[1]}" "${DISKS[2]}" || return
 		crash_at=$from
 	fi
 	for ((i = 0; i < members; i++)); do
@@ -107,7 +107,7 @@ crash_point()
 	case $kind in
 	subset | torn)
 		# shellcheck disable=SC2046 # words
-		replaylog subset --from "$from" --to "$to" --seed "$seed" \
+		replaylog subset --index /tmp/crash.index --from "$from" --to "$to" --seed "$seed" \
 			$([[ $kind == torn ]] && echo --torn 1) "${DISKS[1]}" $(mapped s) >/tmp/crash.subset
 		;;
 	esac
@@ -150,11 +150,12 @@ crash_points()
 crash_replay()
 {
 	local name=$1 seconds=$2 kinds
+	rm -f /tmp/crash.index
 	slices r "${DISKS[2]}" && slices c "${DISKS[3]}" || return
 	if [[ -n ${3:-} ]]; then
 		cp "$3" /tmp/crash.points
 	else
-		replaylog points --after mkfs --random 200 --subsets 3 --torn 1 --seed "$crash_seed" \
+		replaylog points --index /tmp/crash.index --after mkfs --random 200 --subsets 3 --torn 1 --seed "$crash_seed" \
 			"${DISKS[1]}" >/tmp/crash.points
 	fi
 	kinds=$(cut -d ' ' -f 1 /tmp/crash.points | sort | uniq -c | awk '{ printf " %s %s", $1, $2 }')

@@ -74,7 +74,7 @@ static u32 nr_targets;
 
 static struct {
 	u64 from, to, seed, random, subsets, torn, unit;
-	const char *after;
+	const char *after, *index;
 } opt = { .to = ~0ull, .unit = 4096 };
 
 static void die(const char *what)
@@ -94,6 +94,8 @@ static void usage(FILE *out)
 		"Entries are numbered from 0; --to is the first one left out. The targets together are\n"
 		"the logged device. subset applies FUA writes, and of the others a random choice; with\n"
 		"--torn every write, FUA too, may be applied in part (whole --unit bytes, default 4096).\n"
+		"--index FILE, with any command: where the log's entries are is in the file, or, if there\n"
+		"is none, goes into it; scanning a long log takes seconds.\n"
 		"next prints the number of an entry at or after N (NAME: a mark), or fails.\n"
 		"points prints one line for each state worth testing, in the order of the log:\n"
 		"  KIND FROM TO SEED DONE BEGUN   replay to FROM, then (KIND subset or torn) a subset up to TO;\n"
@@ -145,15 +147,59 @@ static void log_entry(struct entry *e, const u8 *sector, u64 at)
 	}
 }
 
-static void log_open(const char *path)
+/* What --index remembers of the log; entries follow. */
+struct index_head {
+	u64 nr;
+	u32 sector_bytes, pad;
+};
+
+static void *entries_new(void)
+{
+	log_dev.entry = calloc(log_dev.nr + 1, sizeof(*log_dev.entry));
+	if (!log_dev.entry)
+		die("memory");
+	return log_dev.entry;
+}
+
+static bool index_load(void)
+{
+	int fd = opt.index ? open(opt.index, O_RDONLY) : -1;
+	struct index_head head;
+
+	if (fd < 0)
+		return false;
+	read_at(fd, &head, sizeof(head), 0);
+	log_dev.nr = head.nr;
+	log_dev.sector_bytes = head.sector_bytes;
+	read_at(fd, entries_new(), head.nr * sizeof(*log_dev.entry),
+		sizeof(head));
+	close(fd);
+	return true;
+}
+
+static void index_store(void)
+{
+	const struct index_head head = {
+		.nr = log_dev.nr,
+		.sector_bytes = log_dev.sector_bytes,
+	};
+	FILE *f = opt.index ? fopen(opt.index, "w") : NULL;
+
+	if (!opt.index)
+		return;
+	if (!f || fwrite(&head, sizeof(head), 1, f) != 1 ||
+	    fwrite(log_dev.entry, sizeof(*log_dev.entry), log_dev.nr, f) !=
+		    log_dev.nr ||
+	    fclose(f))
+		die(opt.index);
+}
+
+static void log_scan(const char *path)
 {
 	u8 sector[4096] = { 0 };
 	const struct disk_super *s = (const void *)sector;
 	u64 at, i;
 
-	log_dev.fd = open(path, O_RDONLY);
-	if (log_dev.fd < 0)
-		die(path);
 	read_at(log_dev.fd, sector, sizeof(sector), 0);
 	log_dev.sector_bytes = le32_to_cpu(s->sector_bytes);
 	log_dev.nr = le64_to_cpu(s->nr_entries);
@@ -164,9 +210,7 @@ static void log_open(const char *path)
 			path);
 		exit(2);
 	}
-	log_dev.entry = calloc(log_dev.nr + 1, sizeof(*log_dev.entry));
-	if (!log_dev.entry)
-		die("memory");
+	entries_new();
 	at = log_dev.sector_bytes;
 	for (i = 0; i < log_dev.nr; i++) {
 		struct entry *e = &log_dev.entry[i];
@@ -176,6 +220,17 @@ static void log_open(const char *path)
 		at += log_dev.sector_bytes;
 		if (!(e->flags & FLAG_DISCARD))
 			at += e->len;
+	}
+}
+
+static void log_open(const char *path)
+{
+	log_dev.fd = open(path, O_RDONLY);
+	if (log_dev.fd < 0)
+		die(path);
+	if (!index_load()) {
+		log_scan(path);
+		index_store();
 	}
 	opt.to = min_t(u64, opt.to, log_dev.nr);
 	opt.from = min_t(u64, opt.from, opt.to);
@@ -495,6 +550,7 @@ static const struct option options[] = {
 	{ "torn", required_argument, NULL, 'n' },
 	{ "unit", required_argument, NULL, 'i' },
 	{ "after", required_argument, NULL, 'a' },
+	{ "index", required_argument, NULL, 'x' },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
@@ -528,6 +584,9 @@ static void parse(int argc, char **argv)
 			break;
 		case 'a':
 			opt.after = optarg;
+			break;
+		case 'x':
+			opt.index = optarg;
 			break;
 		case 'h':
 			usage(stdout);
