@@ -8,6 +8,7 @@
 #   tests/vm/vmrun.py -m 2G -d 512M -d 2G -d 512M -d 512M -t 20000 -- 'bash /src/tests/vm/test_crash.sh 0'
 #   ... -- 'FSTYP=ext4 bash /src/tests/vm/test_crash.sh 300'
 # disks: 512M 2G 512M 512M
+# smp: 2
 # mem: 2G
 # timeout: 500
 
@@ -18,7 +19,7 @@
 # shellcheck source=tests/vm/crash.sh
 . "$(dirname "$0")/crash.sh"
 
-seconds=${1:-180}
+seconds=${1:-120}
 seed=${2:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}
 steps=${3:-400}
 

@@ -14,7 +14,7 @@
 # shellcheck source=tests/vm/crash.sh
 . "$(dirname "$0")/crash.sh"
 
-seconds=${1:-180}
+seconds=${1:-120}
 seed=${2:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}
 steps=${3:-400}
 
