@@ -141,6 +141,7 @@ $(HELPERS): $(B)/%: $(B)/obj/%.o $(LIB)
 .SECONDEXPANSION:
 $(GUEST_PROGS): $(B)/%: $(B)/obj/%.o $$(call objs,$$*_*.c) $(LIB)
 	$(call link)
+$(B)/tests/vm/hostile: $(call objs,tests/shared/pool_image.c tests/shared/pool_mutate.c)
 $(UNITS): $(B)/%: $(B)/obj/%.o $(UNIT_SHARED) $(LIB)
 	$(call link,,-lcmocka)
 $(FUZZERS): $(B)/%: $(B)/obj/%.o $(FUZZ_SHARED) $(LIB)

@@ -326,11 +326,53 @@ static int visit_page(void *arg, const struct vfsr_chunk *c)
 	return 0;
 }
 
+/* Drop what was found in the image. */
+static void forget(struct image *im)
+{
+	u32 i;
+
+	if (im->pool)
+		vfsr_pool_close(im->pool);
+	if (im->ws)
+		vfsr_ws_free(im->ws);
+	for (i = 0; i < im->nr_pages; i++) {
+		free(im->page[i].buf);
+		free(im->page[i].base);
+	}
+	free(im->page);
+	free(im->block);
+	free(im->chunk);
+	im->pool = NULL;
+	im->ws = NULL;
+	im->page = NULL;
+	im->block = NULL;
+	im->chunk = NULL;
+	im->nr_pages = im->nr_blocks = im->nr_chunks = im->nr_spares = 0;
+}
+
+bool image_scan(struct image *im)
+{
+	char *paths[IMAGE_MAX_DEVS];
+	unsigned int i;
+
+	forget(im);
+	for (i = 0; i < im->nr_devs; i++) {
+		paths[i] = im->path[i];
+		memcpy(im->base[i], im->map[i], im->bytes);
+		find_blocks(im, i);
+	}
+	im->ws = vfsr_ws_new();
+	if (!im->ws ||
+	    vfsr_pool_open(paths, im->nr_devs, VFSR_POOL_QUIET, &im->pool) ||
+	    vfsr_map_walk(im->pool, im->ws, visit_chunk, visit_page, im))
+		return false;
+	image_reset(im);
+	return im->nr_spares == IMAGE_MAX_SPARES;
+}
+
 bool image_make(struct image *im, enum image_kind kind)
 {
 	char dir[] = "/tmp/vfsr-tree.XXXXXX";
-	char *paths[IMAGE_MAX_DEVS];
-	unsigned int i;
 	bool ok;
 
 	memset(im, 0, sizeof(*im));
@@ -340,38 +382,19 @@ bool image_make(struct image *im, enum image_kind kind)
 	ok = make_devices(im, kind) && make_tree(dir) &&
 	     write_pool(im, kind, dir);
 	nftw(dir, remove_one, TREE_FDS, FTW_DEPTH | FTW_PHYS);
-	for (i = 0; i < im->nr_devs && ok; i++) {
-		paths[i] = im->path[i];
-		memcpy(im->base[i], im->map[i], im->bytes);
-		find_blocks(im, i);
-	}
-	im->ws = vfsr_ws_new();
-	ok = ok && im->ws &&
-	     !vfsr_pool_open(paths, im->nr_devs, VFSR_POOL_QUIET, &im->pool) &&
-	     !vfsr_map_walk(im->pool, im->ws, visit_chunk, visit_page, im);
-	if (ok)
-		image_reset(im);
-	return ok && im->nr_spares == IMAGE_MAX_SPARES;
+	return ok && image_scan(im);
 }
 
 void image_free(struct image *im)
 {
 	u32 i;
 
-	vfsr_pool_close(im->pool);
-	vfsr_ws_free(im->ws);
+	forget(im);
 	for (i = 0; i < im->nr_devs; i++) {
 		munmap(im->map[i], im->bytes);
 		free(im->base[i]);
 		close(im->fd[i]);
 	}
-	for (i = 0; i < im->nr_pages; i++) {
-		free(im->page[i].buf);
-		free(im->page[i].base);
-	}
-	free(im->page);
-	free(im->block);
-	free(im->chunk);
 	memset(im, 0, sizeof(*im));
 }
 

@@ -81,6 +81,8 @@ struct image {
 /* Make a pool. Return: whether that worked; says why not. */
 bool image_make(struct image *im, enum image_kind kind);
 void image_free(struct image *im);
+/* Take the devices' present contents for the image as made. Return: as above. */
+bool image_scan(struct image *im);
 /* Undo all mutations and repairs. */
 void image_reset(struct image *im);
 /* Where in the mapped images the byte of a place is; NULL: nowhere. */
