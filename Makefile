@@ -198,6 +198,17 @@ DISKS ?= 1G 1G 1G 1G
 vm-shell: KCHECK :=
 vm-shell: tools module
 	@tests/vm/vmrun.py --shell -s 2 -o $(OUT) $(addprefix -d ,$(DISKS))
+# the suite that file systems of Linux are tested with; XFSTESTS_DIR names its built tree,
+# XFSTESTS are arguments of its check
+XFSTESTS ?= -g quick
+.PHONY: xfstests
+xfstests: KCHECK :=
+xfstests: tools module
+	@test -x "$(XFSTESTS_DIR)/check" || { \
+		echo 'xfstests: XFSTESTS_DIR=... must name a built tree of xfstests' >&2; exit 1; }
+	@tests/vm/vmrun.py -s 2 -m 2G -o $(OUT) -t 0 -r build/vm/xfstests -v $(XFSTESTS_DIR) \
+		-d 3G -d 3G -d 1G -d 1G -d 1G -- \
+		'DISKS="$${DISKS[*]}" /vm/tests/xfstests.sh $(XFSTESTS)'
 bench: deps-bench tools
 	@VFSR_SRC=$(SRC) VFSR_BUILD=$(SRC)/build tests/bench/bench.sh $(BENCH_ARGS)
 	+@$(MAKE) module KCHECK=
@@ -291,6 +302,7 @@ help:
 	@echo 'make image-tests   whole-image tests; TESTS="name ..." picks some (also for unit, lint and vm)'
 	@echo 'make vm-tests      the module in guests (QEMU)'
 	@echo 'make vm-shell      a shell in a guest with the module and empty disks, DISKS="1G 2G ..."'
+	@echo 'make xfstests      xfstests in a guest, XFSTESTS_DIR=its built tree, XFSTESTS="-g quick"'
 	@echo 'make bench         the tools beside mksquashfs, BENCH_ARGS=...; the module beside btrfs, BENCH_CONFIGS=...'
 	@echo 'make format        apply clang-format'
 	@echo 'make docs          regenerate Documentation/errors.rst'
