@@ -28,6 +28,7 @@ struct vfsr_stream {
 						      * first */
 	unsigned int nr_spare;
 	unsigned int want_spare;	/* reserved ahead at each record */
+	unsigned int nr_idle;		/* checkpoints since a spare was used */
 	unsigned long last_add;		/* jiffies */
 	struct delayed_work close_work;	/* closes a stripe without input */
 };
@@ -50,6 +51,9 @@ int vfsr_stream_need_locked(struct vfsr_stream *st, u32 bytes);
 /* Reserve grids up to what the stream wants ahead, in memory; no record is
  * written. st->lock held. */
 void vfsr_stream_top_up(struct vfsr_stream *st);
+/* The same for a checkpoint, before its record is prepared: a stream that has needed
+ * none for long wants fewer. */
+void vfsr_stream_adjust(struct vfsr_stream *st);
 /* Add a chunk that is whole sectors, raw; its place is known at once. */
 int vfsr_stream_add_placed(struct vfsr_log *log, enum vfsr_stream_id id,
 			   const struct vfsr_chunk *c, const void *stored,

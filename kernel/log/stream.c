@@ -17,6 +17,8 @@
 #define MIN_SPARE 2u
 /* All streams together leave most of VFSR_MAX_OPEN_GRIDS to a transaction */
 #define MAX_WANT 4u
+/* Checkpoints in a row that needed no spare: one less is wanted */
+#define IDLE_COMMITS 8u
 
 /* --- grids --- */
 
@@ -119,6 +121,32 @@ void vfsr_stream_top_up(struct vfsr_stream *st)
 		st->nr_spare++;
 	}
 	mutex_unlock(&gs->pool->record_lock);
+}
+
+/* Give back a spare without stripes: the commit that is being made drops it. */
+static void release_spare(struct vfsr_stream *st)
+{
+	struct vfsr_grid *g = st->spare[st->nr_spare - 1];
+
+	if (READ_ONCE(g->rows_used))
+		return;
+	WRITE_ONCE(g->frozen, true);
+	vfsr_grid_put(g);
+	st->nr_spare--;
+}
+
+void vfsr_stream_adjust(struct vfsr_stream *st)
+{
+	lockdep_assert_held(&st->lock);
+	if (st->nr_spare < st->want_spare) {
+		st->nr_idle = 0;
+	} else if (++st->nr_idle >= IDLE_COMMITS &&
+		   st->want_spare > MIN_SPARE) {
+		st->nr_idle = 0;
+		st->want_spare--;
+		release_spare(st);
+	}
+	vfsr_stream_top_up(st);
 }
 
 /* Reserve more grids and make that durable. */

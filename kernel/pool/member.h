@@ -105,7 +105,6 @@ int vfsr_pool_identify(const char *path, u8 *uuid);
  * @paths: block devices, any order; duplicates of one device are ignored
  * @nr: how many
  * @flags: VFSR_OPEN_*
- * @holder: unused; each device is held by its own struct vfsr_dev
  * @say: gets one sentence per problem: what, which device, what to do
  * @say_ctx: for @say
  * @out: the pool
@@ -121,8 +120,7 @@ int vfsr_pool_identify(const char *path, u8 *uuid);
  * Return: 0 or a negative errno, already said.
  */
 int vfsr_pool_open(char *const *paths, unsigned int nr, unsigned int flags,
-		   void *holder, vfsr_say_fn say, void *say_ctx,
-		   struct vfsr_pool **out);
+		   vfsr_say_fn say, void *say_ctx, struct vfsr_pool **out);
 void vfsr_pool_close(struct vfsr_pool *p);
 
 /* Let a pool that was opened VFSR_OPEN_RDONLY be written to (remount). Return:

@@ -66,7 +66,8 @@ static void count_error(struct vfsr_dev *d, enum req_op op, int error)
 		atomic64_inc(&d->stats.read_errors);
 	else
 		atomic64_inc(&d->stats.write_errors);
-	if (error == -ENODEV || error == -ENXIO)
+	if (error == -ENODEV || error == -ENXIO ||
+	    test_bit(GD_DEAD, &d->bdev->bd_disk->state))
 		vfsr_dev_fail(d, "it does not answer any more");
 }
 

@@ -607,8 +607,7 @@ static int open_all(struct opener *op, char *const *paths, unsigned int nr)
 }
 
 int vfsr_pool_open(char *const *paths, unsigned int nr, unsigned int flags,
-		   void *holder, vfsr_say_fn say, void *say_ctx,
-		   struct vfsr_pool **out)
+		   vfsr_say_fn say, void *say_ctx, struct vfsr_pool **out)
 {
 	struct opener op = {
 		.o = { .say = say, .say_ctx = say_ctx, .flags = flags },

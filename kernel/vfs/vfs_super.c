@@ -21,7 +21,6 @@
 #define READAHEAD_BYTES (2u << 20)
 /* i_nlink has 32 bits */
 #define LINKS_MAX (1u << 31)
-#define VFSR_STATFS_MAGIC 0x56465352 /* "VFSR" */
 
 /* --- inodes in memory --- */
 
@@ -66,14 +65,7 @@ static int unfreeze_fs(struct super_block *sb)
 
 static int statfs(struct dentry *dentry, struct kstatfs *st)
 {
-	struct super_block *sb = dentry->d_sb;
-
-	vfsr_space_statfs(&vfsr_sb(sb)->space, st);
-	st->f_type = VFSR_STATFS_MAGIC;
-	st->f_bsize = VFSR_SECTOR_BYTES;
-	st->f_frsize = VFSR_SECTOR_BYTES;
-	st->f_namelen = VFSR_NAME_MAX;
-	st->f_fsid = uuid_to_fsid(sb->s_uuid.b);
+	vfsr_space_statfs(&vfsr_sb(dentry->d_sb)->space, st);
 	return 0;
 }
 
@@ -240,8 +232,8 @@ static int layers_begin(struct vfsr_sb *s, unsigned int open_flags,
 	int err;
 
 	/* says itself what is wrong */
-	err = vfsr_pool_open(s->paths, s->nr_paths, open_flags, s->sb, say,
-			     say_ctx, &s->pool);
+	err = vfsr_pool_open(s->paths, s->nr_paths, open_flags, say, say_ctx,
+			     &s->pool);
 	if (err)
 		return err;
 	what = "the table of grids cannot be built";
