@@ -9,7 +9,8 @@
 set -u
 # no udev here: dmsetup makes its nodes itself
 export DM_DISABLE_UDEV=1
-read -ra disks <<<"$DISKS"
+# DISKS is a list of words here, as it comes from the environment
+read -ra disks <<<"${DISKS:?}"
 top=/tmp/xfstests
 
 # a writable view of the suite
