@@ -86,6 +86,17 @@ static void do_write(const struct step *s, u32 op, const char *path)
 	must(close(fd), s, op);
 }
 
+static void do_punch(const struct step *s, u32 op, const char *path)
+{
+	int fd = open(path, O_RDWR);
+
+	must(fd, s, op);
+	must(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		       (off_t)s->off, (off_t)s->len),
+	     s, op);
+	must(close(fd), s, op);
+}
+
 /* Steps on an open file or directory. */
 static void do_open(const struct step *s, u32 op, const char *path)
 {
@@ -130,6 +141,9 @@ static void do_step(const struct step *s, u32 op)
 		break;
 	case STEP_TRUNCATE:
 		must(truncate(a, (off_t)s->len), s, op);
+		break;
+	case STEP_PUNCH:
+		do_punch(s, op, a);
 		break;
 	case STEP_RENAME:
 		must(rename(a, b), s, op);

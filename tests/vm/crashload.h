@@ -58,6 +58,7 @@ struct name {
 enum action {
 	STEP_WRITE,
 	STEP_TRUNCATE,
+	STEP_PUNCH, /* a hole, below the size or across it */
 	STEP_RENAME,
 	STEP_EXCHANGE,
 	STEP_LINK,

@@ -14,8 +14,9 @@ const char *const action_names[STEP_ACTIONS] = {
 	[STEP_LINK] = "link",	    [STEP_UNLINK] = "unlink",
 	[STEP_SYMLINK] = "symlink", [STEP_MKDIR] = "mkdir",
 	[STEP_RMDIR] = "rmdir",	    [STEP_XATTR] = "xattr",
-	[STEP_FSYNC] = "fsync",	    [STEP_FSYNC_DIR] = "fsyncdir",
-	[STEP_SYNC] = "sync",	    [STEP_FLUSH_OUT] = "flushout",
+	[STEP_PUNCH] = "punch",	       [STEP_FSYNC] = "fsync",
+	[STEP_FSYNC_DIR] = "fsyncdir", [STEP_SYNC] = "sync",
+	[STEP_FLUSH_OUT] = "flushout",
 };
 
 void fatal(const char *fmt, ...)
@@ -210,6 +211,19 @@ static bool pick_flush_out(const struct model *m, struct step *s)
 	return true;
 }
 
+static bool pick_truncate(const struct model *m, struct step *s)
+{
+	s->action = dice(3) ? STEP_TRUNCATE : STEP_PUNCH;
+	s->len = dice(3) ? dice(60000) : 0;
+	if (!pick(m, KIND_FILE, &s->a))
+		return false;
+	if (s->action == STEP_PUNCH) {
+		s->off = dice(size_of(object_of(m, s->a)) + 1);
+		s->len++;
+	}
+	return true;
+}
+
 static bool pick_step(struct model *m, struct step *s)
 {
 	u64 roll = dice(100);
@@ -223,11 +237,8 @@ static bool pick_step(struct model *m, struct step *s)
 		*s = replace(m);
 		return true;
 	}
-	if (roll < 47) {
-		s->action = STEP_TRUNCATE;
-		s->len = dice(3) ? dice(60000) : 0;
-		return pick(m, KIND_FILE, &s->a);
-	}
+	if (roll < 47)
+		return pick_truncate(m, s);
 	if (roll < 57) {
 		s->action = roll < 54 ? STEP_RENAME : STEP_EXCHANGE;
 		return pick_two(m, s);
@@ -338,6 +349,15 @@ static void begin_write(struct model *m, const struct step *s, u32 op)
 	step_data(s, v->data + s->off);
 }
 
+static void begin_punch(struct object *o, const struct step *s, u32 op)
+{
+	u64 size = size_of(o);
+	struct version *v = version_new(o, size, op);
+
+	if (s->off < size)
+		memset(v->data + s->off, 0, min_t(u64, s->len, size - s->off));
+}
+
 /* Step op is begun: from now on what it makes may be seen. */
 void model_begin(struct model *m, const struct step *s, u32 op)
 {
@@ -351,6 +371,10 @@ void model_begin(struct model *m, const struct step *s, u32 op)
 	case STEP_TRUNCATE:
 		if (o)
 			version_new(o, s->len, op);
+		break;
+	case STEP_PUNCH:
+		if (o)
+			begin_punch(o, s, op);
 		break;
 	case STEP_XATTR:
 		if (o)
