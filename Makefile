@@ -180,9 +180,14 @@ kmod: module
 
 RUN = FUZZ_SECONDS=$(FUZZ_SECONDS) TEST_TIMEOUT=$(TEST_TIMEOUT) KDIR=$(KDIR) tests/run.sh
 
-.PHONY: check lint unit fuzz-short image-tests vm-tests vm-shell bench demo demo-tools format
+.PHONY: check check-debug lint unit fuzz-short image-tests vm-tests vm-shell bench demo demo-tools format
 check: deps
 	+@$(RUN) check
+# the VM tests on a kernel with KASAN, lockdep and kmemleak, which is built first
+DEBUG_KERNEL_DIR ?= build/debug/kernel
+check-debug: deps-debug
+	@tests/vm/debug_kernel.sh build $(DEBUG_KERNEL_DIR)
+	+@tests/vm/debug_kernel.sh test $(DEBUG_KERNEL_DIR)
 lint:
 	+@$(RUN) lint
 unit:
@@ -281,12 +286,15 @@ DEPS_CHECK := clang llvm libclang-rt-dev clang-format clang-tidy cppcheck sparse
 # QEMU and the guest's kernel; and what the guests' root image is made of
 DEPS_VM := $(shell grep -hv '^\#' tests/vm/packages.host tests/vm/packages.guest)
 DEPS_BENCH := linux-source-6.12 squashfs-tools xz-utils
+DEPS_DEBUG := linux-source-6.12 xz-utils bc bison flex libelf-dev libssl-dev cpio
 
-.PHONY: deps deps-bench
+.PHONY: deps deps-bench deps-debug
 deps:
 	@tests/deps.sh $(DEPS_BUILD) $(DEPS_CHECK) $(DEPS_VM)
 deps-bench: deps
 	@tests/deps.sh $(DEPS_BENCH)
+deps-debug: deps
+	@tests/deps.sh $(DEPS_DEBUG)
 
 .PHONY: help
 help:
@@ -301,6 +309,7 @@ help:
 	@echo 'make module        build/module/vfsr.ko against KDIR=, in OUT=; KCHECK= leaves out sparse'
 	@echo 'make image-tests   whole-image tests; TESTS="name ..." picks some (also for unit, lint and vm)'
 	@echo 'make vm-tests      the module in guests (QEMU)'
+	@echo 'make check-debug   the VM tests on a kernel with KASAN, lockdep and kmemleak; builds it first, takes hours'
 	@echo 'make vm-shell      a shell in a guest with the module and empty disks, DISKS="1G 2G ..."'
 	@echo 'make xfstests      xfstests in a guest, XFSTESTS_DIR=its built tree, XFSTESTS="-g quick"'
 	@echo 'make bench         the tools beside mksquashfs, BENCH_ARGS=...; the module beside btrfs, BENCH_CONFIGS=...'

@@ -300,7 +300,8 @@ step_vm()
 	for script in tests/vm/test_*.sh; do
 		[[ $script == *.host.sh ]] || ! wanted "$(basename "$script")" || names+=("$script")
 	done
-	wanted selftest && names+=(tests/vm/selftest.sh)
+	# made for the packaged kernel
+	[[ -z ${VM_KERNEL:-} ]] && wanted selftest && names+=(tests/vm/selftest.sh)
 	((${#names[@]})) || return 0
 	# one run at a time: they would share logs and the module
 	mkdir -p build/vm
@@ -311,7 +312,7 @@ step_vm()
 	}
 	new_step vm
 	build vm build tools || return 0
-	build vm module module KCHECK= || return 0
+	build vm module module KCHECK= OUT="${VM_OUT:-build/module}" || return 0
 	log=$LOGS/vm/rig.log
 	if ! python3 tests/vm/rig/root.py >"$log" 2>&1; then
 		echo "not ok images of the guest" | record vm rig $((SECONDS - start))
@@ -322,7 +323,7 @@ step_vm()
 		smp=$(need_of "$script" smp 1)
 		timeout=$(($(need_of "$script" timeout 300) * ${VM_SLOW:-1}))
 		# what the rig allows for booting and for checking comes on top
-		timeout=$(((timeout + 300) * $(need_of "$script" boots 1)))
+		timeout=$(((timeout + 300 * ${VM_SLOW:-1}) * $(need_of "$script" boots 1)))
 		if [[ $name == selftest ]]; then
 			echo "$smp $timeout VFSR_BUILD=$SRC/build run_one vm $name cases_lines" \
 				"$timeout bash $SRC/$script"
@@ -330,7 +331,8 @@ step_vm()
 			echo "$smp $timeout VFSR_BUILD=$SRC/build run_one vm $name cases_lines" \
 				"$timeout python3 $SRC/tests/vm/rig/vmtest.py $SRC/$script"
 		fi
-	done | sort -k1,1nr -k2,2nr | sed 's/^\([0-9]*\) [0-9]* /\1 /' | in_parallel_weighted "$JOBS"
+	done | sort -k1,1nr -k2,2nr | sed 's/^\([0-9]*\) [0-9]* /\1 /' |
+		in_parallel_weighted "${VM_JOBS:-$JOBS}"
 }
 
 step_check()

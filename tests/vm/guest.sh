@@ -163,7 +163,7 @@ tell_host()
 # wait_host WORD [SECONDS]: until the host part says `tell_guest WORD`
 wait_host()
 {
-	local tries=$((${2:-60} * 10))
+	local tries=$((${2:-60} * ${VM_SLOW:-1} * 10))
 	until [[ -e /vm/sync/host.$1 ]]; do
 		((tries-- > 0)) || return 1
 		sleep 0.1

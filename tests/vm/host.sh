@@ -22,7 +22,7 @@ IMAGES=("$VM_RUN"/disks/disk*)
 
 wait_guest()
 {
-	local tries=$((${2:-60} * 10))
+	local tries=$((${2:-60} * ${VM_SLOW:-1} * 10))
 	until [[ -e $VM_RUN/vm/sync/guest.$1 ]]; do
 		if ((tries-- <= 0)); then
 			not_ok "the guest says $1"
@@ -60,7 +60,7 @@ power_cut()
 
 wait_end()
 {
-	local tries=$((${1:-60} * 10))
+	local tries=$((${1:-60} * ${VM_SLOW:-1} * 10))
 	while [[ -e $VM_RUN/pid ]]; do
 		if ((tries-- <= 0)); then
 			not_ok 'the guest ends'

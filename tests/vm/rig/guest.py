@@ -29,9 +29,9 @@ import root
 SRC = root.SRC
 CMDLINE = ("console=ttyS0 quiet panic=-1 oops=panic mitigations=off norandmaps nokaslr slab_nomerge "
            "cryptomgr.notests initcall_blacklist=jent_mod_init "
-           "log_buf_len=8M sysrq_always_enabled watchdog_thresh=30 lsm=capability "
-           "sysctl.kernel.hung_task_timeout_secs=120 "
-           "rcupdate.rcu_cpu_stall_timeout=60")
+           "log_buf_len=8M sysrq_always_enabled watchdog_thresh=30 lsm=capability")
+# Multiplies timeouts: for a kernel that checks a lot
+SLOW = int(os.environ.get("VM_SLOW", "1"))
 PROGRAMS = ("mkfs.vfsr", "fsck.vfsr", "vfsr", "mount.vfsr")
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
@@ -91,6 +91,10 @@ class Guest:
         vmlinuz, initrd, root_image, _ = images
         accel = os.environ.get("VM_ACCEL", "tcg")
         append = CMDLINE + (" tsc=reliable" if self.smp > 1 and accel == "tcg" else "")
+        append += f" sysctl.kernel.hung_task_timeout_secs={120 * SLOW}"
+        # more than this it does not take
+        append += f" rcupdate.rcu_cpu_stall_timeout={min(60 * SLOW, 300)}"
+        append += " " + os.environ.get("VM_APPEND", "")
         args = ["qemu-system-x86_64", "-machine", "q35", "-no-reboot", "-nodefaults",
                 "-display", "none",
                 "-accel", "tcg,thread=multi" if accel == "tcg" else accel,
@@ -154,6 +158,7 @@ class Guest:
             except FileNotFoundError:
                 pass
         values = {"VFSR_SRC": "/src", "VM_SMP": self.smp, "VM_NDISKS": len(self.disks),
+                  "VM_SLOW": SLOW,
                   **(env or {})}
         quoted = ((k, str(v).replace("'", "'\\''")) for k, v in values.items())
         self.write("env", "".join(f"export {k}='{v}'\n" for k, v in quoted))

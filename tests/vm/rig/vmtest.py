@@ -14,7 +14,7 @@ Comment lines at the test's top say what it needs (the defaults are behind the c
 TEST.host.sh beside TEST.sh is the host part, see host.sh. Environment: VFSR_BUILD (directory of
 the programs), VM_MODULE (the module, build/module/vfsr.ko by default), VM_KEEP (do not remove the
 guest's directory), VM_SLOW (multiplies the timeouts: for a kernel that checks a lot), VM_MEM (in
-place of each test's memory).
+place of each test's memory), VM_APPEND (more kernel arguments).
 """
 
 import os
@@ -25,12 +25,12 @@ import sys
 import time
 
 import root
-from guest import Guest
+from guest import Guest, SLOW
 
 DEFAULTS = {"disks": "", "smp": "1", "mem": "1G", "timeout": "300", "boots": "1", "kernel": "",
             "allow": ""}
 # Seconds for a guest's boot, and for the checks after its test, on a machine with other work
-SLACK = 240
+SLACK = 240 * SLOW
 
 
 def needs(path):
@@ -43,7 +43,7 @@ def needs(path):
             match = re.match(r"# (\w+): *(.*)$", line)
             if match and match.group(1) in values:
                 values[match.group(1)] = match.group(2).strip()
-    values["timeout"] = int(values["timeout"]) * int(os.environ.get("VM_SLOW", "1"))
+    values["timeout"] = int(values["timeout"]) * SLOW
     values["mem"] = os.environ.get("VM_MEM", values["mem"])
     return values
 
