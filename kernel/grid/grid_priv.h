@@ -88,6 +88,7 @@ struct vfsr_reader {
 	struct list_head ws_idle;	/* ws_lock */
 	unsigned int nr_ws, max_ws;	/* made so far: ws_lock; bound */
 	wait_queue_head_t ws_wait;
+	struct vfsr_wait ws_had;	/* by a reader; never two */
 	/* footers */
 	spinlock_t label_lock;
 	struct list_head label_lru;	/* newest first */

@@ -66,6 +66,7 @@ struct vfsr_read_ws *vfsr_ws_get(struct vfsr_grids *gs)
 	struct vfsr_reader *rd = gs->reader;
 	struct vfsr_read_ws *ws;
 
+	vfsr_wait_begin(&rd->ws_had);
 	wait_event(rd->ws_wait, ws_try(rd, true, &ws));
 	if (!ws) {
 		ws = ws_new(GFP_NOFS | __GFP_NOWARN | __GFP_NORETRY);
@@ -93,6 +94,7 @@ void vfsr_ws_put(struct vfsr_grids *gs, struct vfsr_read_ws *ws)
 	spin_lock(&rd->ws_lock);
 	list_add(&ws->link, &rd->ws_idle);
 	spin_unlock(&rd->ws_lock);
+	vfsr_wait_end(&rd->ws_had);
 	wake_up(&rd->ws_wait);
 }
 
@@ -106,6 +108,7 @@ int vfsr_reader_init(struct vfsr_grids *gs)
 	if (!rd)
 		return -ENOMEM;
 	spin_lock_init(&rd->ws_lock);
+	vfsr_wait_init(&rd->ws_had, "vfsr workspace");
 	INIT_LIST_HEAD(&rd->ws_idle);
 	init_waitqueue_head(&rd->ws_wait);
 	spin_lock_init(&rd->label_lock);

@@ -199,9 +199,11 @@ void vfsr_seal_work(struct work_struct *work)
 	struct vfsr_open *o = container_of(work, struct vfsr_open, seal);
 	struct vfsr_grids *gs = o->gs;
 	struct vfsr_grid *g = o->grid;
-	int err = seal(o);
 	u8 *colpar;
+	int err;
 
+	vfsr_wait_begin(&gs->sealing);
+	err = seal(o);
 	mutex_lock(&o->colpar_lock);
 	colpar = o->colpar;
 	o->colpar = NULL;
@@ -220,6 +222,7 @@ void vfsr_seal_work(struct work_struct *work)
 		smp_store_release(&o->sealed, true);
 	}
 	spin_unlock(&gs->lock);
+	vfsr_wait_end(&gs->sealing);
 	wake_up_all(&gs->wait);
 	vfsr_grid_put(g);
 }

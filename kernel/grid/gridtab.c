@@ -265,6 +265,8 @@ static struct vfsr_grids *grids_alloc(struct vfsr_pool *p)
 	INIT_LIST_HEAD(&gs->live_list);
 	INIT_LIST_HEAD(&gs->open_list);
 	init_waitqueue_head(&gs->wait);
+	vfsr_wait_init(&gs->flight, "vfsr stripe");
+	vfsr_wait_init(&gs->sealing, "vfsr seal");
 	gs->next_grid = p->super->next_grid;
 	return gs;
 }

@@ -18,6 +18,7 @@
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
 
+#include "base/waits.h"
 #include "core/footer.h"
 #include "pool/member.h"
 
@@ -87,6 +88,8 @@ struct vfsr_grids {
 	struct list_head open_list;
 	unsigned int nr_open;
 	wait_queue_head_t wait;	/* a stripe or a seal ended */
+	struct vfsr_wait flight;	/* for a stripe, or its buffer */
+	struct vfsr_wait sealing;	/* for a seal */
 	struct workqueue_struct *wq; /* sealing of stripes and of grids */
 	struct vfsr_stripe_pool *stripes; /* buffers; stripe.c's own */
 	struct vfsr_reader *reader; /* buffers and footer cache; read's own */

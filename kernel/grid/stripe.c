@@ -112,6 +112,7 @@ static struct vfsr_stripe *buf_get(struct vfsr_grids *gs,
 	struct vfsr_stripe *s;
 	bool grow;
 
+	vfsr_might_wait(&gs->flight);
 	for (;;) {
 		s = buf_idle(sp, c, &grow);
 		if (!s && grow) {
@@ -506,9 +507,11 @@ static void stripe_work(struct work_struct *work)
 	struct vfsr_stripe *s = container_of(work, struct vfsr_stripe, work);
 	struct vfsr_extent_rows rows = { s->ft.row, s->ft.depth };
 	const struct vfsr_grid *g = s->grid;
+	struct vfsr_grids *gs = s->gs;
 	unsigned int nr = 0;
 	u32 col;
 
+	vfsr_wait_begin(&gs->flight);
 	for (col = 0; col < g->g.n; col++)
 		s->bufs[col] =
 			s->data + (size_t)col * rows.depth * VFSR_SECTOR_BYTES;
@@ -528,6 +531,7 @@ static void stripe_work(struct work_struct *work)
 	s->batch.done = stripe_io_done;
 	/* from here on the stripe may be gone */
 	vfsr_io_submit(&s->batch, write_op(s));
+	vfsr_wait_end(&gs->flight);
 }
 
 /* Is the stripe on disk, in enough columns? */
@@ -557,8 +561,10 @@ static void stripe_finish(struct work_struct *work)
 	struct vfsr_pending *p, *next;
 	struct vfsr_grids *gs = s->gs;
 	struct vfsr_grid *g = s->grid;
-	int error = write_result(s);
+	int error;
 
+	vfsr_wait_begin(&gs->flight);
+	error = write_result(s);
 	list_for_each_entry_safe(p, next, &s->pending, link) {
 		list_del_init(&p->link);
 		p->done(p, error);
@@ -571,6 +577,7 @@ static void stripe_finish(struct work_struct *work)
 	spin_unlock(&gs->lock);
 	buf_put(s);
 	vfsr_grid_put(g);
+	vfsr_wait_end(&gs->flight);
 	wake_up_all(&gs->wait);
 }
 
@@ -578,6 +585,7 @@ static void stripe_finish(struct work_struct *work)
 
 int vfsr_stripes_wait(struct vfsr_grids *gs, u64 transaction)
 {
+	vfsr_might_wait(&gs->flight);
 	wait_event(gs->wait, nothing_flies(gs, transaction));
 	return atomic_read(&gs->io_error);
 }
@@ -603,6 +611,7 @@ void vfsr_open_wait(struct vfsr_grids *gs, struct vfsr_grid *g, u32 row, u32 nr)
 {
 	struct vfsr_open *o = READ_ONCE(g->open);
 
+	vfsr_might_wait(&gs->flight);
 	if (o && atomic_read(&o->in_flight))
 		wait_event(gs->wait, !rows_fly(gs, o, row, nr));
 }

@@ -226,6 +226,7 @@ static bool few_unsealed(struct vfsr_grids *gs, unsigned int nr)
 
 void vfsr_opens_wait(struct vfsr_grids *gs, unsigned int nr)
 {
+	vfsr_might_wait(&gs->sealing);
 	wait_event(gs->wait, few_unsealed(gs, nr));
 }
 
@@ -307,6 +308,7 @@ int vfsr_opens_settle(struct vfsr_grids *gs, struct vfsr_super *next)
 	lockdep_assert_held(&gs->pool->record_lock);
 	/* a member may have been given up by a reader or a flush */
 	vfsr_opens_freeze(gs);
+	vfsr_might_wait(&gs->sealing);
 	for (;;) {
 		more = take_done(gs, &sealed, &dead);
 		if (READ_ONCE(gs->nr_open) <= VFSR_MAX_OPEN_GRIDS)

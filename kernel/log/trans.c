@@ -88,6 +88,8 @@ static int begin(struct vfsr_log *log, bool writeback)
 {
 	unsigned int waits = 0;
 
+	/* the checkpoint that makes room */
+	might_lock(&log->commit_lock);
 	while (!may_start(log, writeback) && !check(log) &&
 	       waits++ < MAX_WAITS) {
 		u64 durable = READ_ONCE(log->durable);

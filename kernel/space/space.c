@@ -231,8 +231,16 @@ static int promise(struct vfsr_space *sp, u64 bytes, s64 meta)
 	return err;
 }
 
+/* What a promise may take, whether or not it has to this time. */
+static void might_promise(struct vfsr_space *sp)
+{
+	might_lock(&sp->lock);
+	might_lock(&sp->log->commit_lock);
+}
+
 int vfsr_space_reserve(struct vfsr_space *sp, u64 bytes)
 {
+	might_promise(sp);
 	if (!take(sp, &sp->data_budget, (s64)bytes))
 		return promise(sp, bytes, 0);
 	percpu_counter_add(&sp->data, (s64)bytes);
@@ -246,6 +254,7 @@ void vfsr_space_release(struct vfsr_space *sp, u64 bytes)
 
 int vfsr_space_meta(struct vfsr_space *sp, unsigned int nr_nodes)
 {
+	might_promise(sp);
 	if (take(sp, &sp->meta_budget, nr_nodes))
 		return 0;
 	return promise(sp, 0,

@@ -248,7 +248,9 @@ static int node_read(struct vfsr_trees *ts, u64 id, u64 owner,
 		meta_free(m);
 		goto out;
 	}
+	vfsr_wait_begin(&ts->reading);
 	rc = node_fill(ts, m);
+	vfsr_wait_end(&ts->reading);
 	m->error = rc;
 	if (rc) {
 		meta_unhash(ts, m);
@@ -290,6 +292,7 @@ int vfsr_meta_get(struct vfsr_trees *ts, u64 id, u64 owner,
 	bool same;
 	int rc;
 
+	vfsr_might_wait(&ts->reading);
 	for (;;) {
 		m = vfsr_meta_find(ts, id);
 		if (!m) {
@@ -489,6 +492,7 @@ int vfsr_meta_cache_init(struct vfsr_trees *ts)
 	unsigned int i;
 
 	xa_init(&ts->metas);
+	vfsr_wait_init(&ts->reading, "vfsr node");
 	spin_lock_init(&ts->lock);
 	INIT_LIST_HEAD(&ts->dirty);
 	INIT_LIST_HEAD(&ts->flight);

@@ -70,6 +70,7 @@ struct vfsr_trees {
 	struct vfsr_log *log;
 	u8 hash_key[16];	/* the pool's, constant */
 	struct xarray metas;	/* id -> vfsr_meta */
+	struct vfsr_wait reading;	/* for one that is being read */
 	struct vfsr_meta_shard shard[VFSR_META_SHARDS];
 	struct shrinker *shrinker;
 	atomic_t next_shard;	/* where the shrinker goes on */

@@ -17,6 +17,8 @@ mount -t tmpfs tmp /tmp && chmod 1777 /tmp
 mount -t tmpfs run /run
 mkdir -p /run/lock /run/mount
 mount -t debugfs debugfs /sys/kernel/debug 2>/dev/null
+# when it is asked to, not all the time
+[[ ! -e /sys/kernel/debug/kmemleak ]] || echo scan=off >/sys/kernel/debug/kmemleak 2>/dev/null
 ln -sf /proc/self/mounts /etc/mtab
 ln -sf /proc/self/fd /dev/fd
 ip link set lo up 2>/dev/null
