@@ -12,19 +12,62 @@
 #define NR_COPIES 2
 
 /*
- * Was the pool cut off while it was mounted, in the middle of writing the newest
- * record? Then a copy of it may be torn or older; the member has the other one,
- * or the record before. The next mount writes them anew.
+ * A power cut in the middle of writing a record, be it the last one of an
+ * unmount, leaves copies of it that are still what was in their slots before, or
+ * a part of that and a part of the record. The next mount writes all anew.
+ * A member without any copy has the record before.
  */
-static bool ring_was_cut(const struct check *c, unsigned int m)
+static bool may_be_cut(const struct check *c, unsigned int m)
 {
 	const struct vfsr_super *want = c->pool->super;
 
-	return want->next_transaction != want->transaction + 1 &&
-	       c->pool->seen_epoch[m] == want->epoch &&
+	return c->pool->seen_epoch[m] == want->epoch &&
 	       c->pool->seen_sequence[m] + 1 >= want->sequence;
 }
 
+static bool is_older(const struct check *c, const struct vfsr_disk_super *d)
+{
+	const struct vfsr_super *want = c->pool->super;
+
+	return le32_to_cpu(d->magic) == VFSR_SUPER_MAGIC &&
+	       !memcmp(d->pool_uuid, want->pool_uuid, VFSR_UUID_BYTES) &&
+	       le64_to_cpu(d->sequence) < want->sequence;
+}
+
+/* Does a copy that is no record begin like the newest one, or as its slot did
+ * before? @s and @buf are scratch. */
+static bool is_torn(const struct check *c, unsigned int m, const u8 *slot,
+		    struct vfsr_super *s, u8 *buf)
+{
+	const struct vfsr_super *want = c->pool->super;
+	const struct vfsr_disk_super *d = (const void *)slot;
+
+	*s = *want;
+	s->this_member = (u16)m;
+	memset(buf, 0, VFSR_SLOT_BYTES);
+	/* a slot that was never used */
+	if (want->sequence <= VFSR_RING_SLOTS && !memcmp(slot, buf, sizeof(*d)))
+		return true;
+	vfsr_super_encode(s, buf);
+	return !memcmp(slot, buf, sizeof(*d)) || is_older(c, d);
+}
+
+static void check_record(struct check *c, unsigned int m,
+			 const struct vfsr_super *s)
+{
+	const struct vfsr_super *want = c->pool->super;
+
+	if (memcmp(s->pool_uuid, want->pool_uuid, VFSR_UUID_BYTES))
+		vfsr_check_bad(c, VFSR_REASON_UUID, (int)m, 0, 0, 0, 0);
+	else if (s->epoch != want->epoch || s->sequence != want->sequence)
+		vfsr_check_bad(c, VFSR_REASON_STALE, (int)m, 0, 0, s->sequence,
+			       want->sequence);
+	else if (s->this_member != m)
+		vfsr_check_bad(c, VFSR_REASON_SELF, (int)m, 0, 0,
+			       s->this_member, m);
+}
+
+/* @slot has room for two. */
 static void check_ring(struct check *c, unsigned int m, struct vfsr_super *s,
 		       u8 *slot)
 {
@@ -33,32 +76,24 @@ static void check_ring(struct check *c, unsigned int m, struct vfsr_super *s,
 		VFSR_BOOT_BYTES,
 		want->member[m].bytes - VFSR_RING_BYTES,
 	};
+	bool cut = may_be_cut(c, m);
 	unsigned int i;
 
 	for (i = 0; i < NR_COPIES; i++) {
 		u64 pos = ring[i] +
 			  want->sequence % VFSR_RING_SLOTS * VFSR_SLOT_BYTES;
 		struct vfsr_fault f = { .reason = VFSR_REASON_NO_SUPER };
+		bool there = !vfsr_dev_read(c->pool->dev[m], slot,
+					    VFSR_SLOT_BYTES, pos);
 
-		if (vfsr_dev_read(c->pool->dev[m], slot, VFSR_SLOT_BYTES,
-				  pos) ||
-		    vfsr_super_decode(slot, VFSR_SLOT_BYTES, s, &f)) {
+		if (there && !vfsr_super_decode(slot, VFSR_SLOT_BYTES, s, &f)) {
+			if (!cut || !is_older(c, (const void *)slot))
+				check_record(c, m, s);
+		} else if (!there || !cut ||
+			   !is_torn(c, m, slot, s, slot + VFSR_SLOT_BYTES)) {
 			f.where = pos;
-			if (!ring_was_cut(c, m))
-				vfsr_check_found(c, (int)m, 0, 0, &f);
-			continue;
+			vfsr_check_found(c, (int)m, 0, 0, &f);
 		}
-		if (ring_was_cut(c, m) && s->sequence < want->sequence)
-			continue;
-		if (memcmp(s->pool_uuid, want->pool_uuid, VFSR_UUID_BYTES))
-			vfsr_check_bad(c, VFSR_REASON_UUID, (int)m, 0, 0, 0, 0);
-		else if (s->epoch != want->epoch ||
-			 s->sequence != want->sequence)
-			vfsr_check_bad(c, VFSR_REASON_STALE, (int)m, 0, 0,
-				       s->sequence, want->sequence);
-		else if (s->this_member != m)
-			vfsr_check_bad(c, VFSR_REASON_SELF, (int)m, 0, 0,
-				       s->this_member, m);
 	}
 }
 
@@ -234,7 +269,7 @@ static int check_member(struct check *c, unsigned int m, struct vfsr_super *s,
 int vfsr_check_members(struct check *c)
 {
 	struct vfsr_super *s = calloc(1, sizeof(*s));
-	u8 *slot = malloc(VFSR_SLOT_BYTES);
+	u8 *slot = malloc(2 * VFSR_SLOT_BYTES);
 	u8 *blocks = malloc(2 * VFSR_SECTOR_BYTES);
 	unsigned int m;
 	int err = -ENOMEM;
