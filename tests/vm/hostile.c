@@ -271,7 +271,7 @@ int main(int argc, char **argv)
 	for (i = 0; i < nr; i++) {
 		if (!try_seed(first + i, nr == 1 || getenv("HOSTILE_TALK")))
 			break;
-		if (i % 100 == 99)
+		if (i % 100 == 99 && i + 1 < nr)
 			summary(i + 1);
 	}
 	summary(i);

@@ -41,12 +41,14 @@ u32 roll(struct dice *d, u32 below)
 static u32 pick_block(const struct image *im, struct dice *d)
 {
 	enum image_block_kind kind = roll(d, NR_BLOCK_KINDS);
-	u32 from = roll(d, im->nr_blocks), i;
+	u32 from = roll(d, im->nr_blocks), i, nr;
 
-	for (i = 0; i < im->nr_blocks; i++)
-		if (im->block[(from + i) % im->nr_blocks].kind == kind)
-			break;
-	return (from + i) % im->nr_blocks;
+	for (i = 0; i < im->nr_blocks; i++) {
+		nr = (from + i) % im->nr_blocks;
+		if (im->block[nr].kind == kind)
+			return nr;
+	}
+	return from;
 }
 
 /* A chunk, mostly one with metadata, and seldom the root: that ends a mount. */

@@ -80,7 +80,8 @@ static void walk(const char *path, u32 depth)
 	struct stat st;
 	DIR *dir = opendir(path);
 
-	if (!did(dir ? 0 : -1))
+	did(dir ? 0 : -1);
+	if (!dir)
 		return;
 	while (use.nr < ENTRIES_MAX && names++ < NAMES_MAX &&
 	       (e = readdir(dir))) {
