@@ -133,15 +133,16 @@ static void touch(int fd, off_t size, bool write)
 
 static void map_extents(int fd)
 {
-	struct {
+	union {
 		struct fiemap head;
-		struct fiemap_extent extent[FIEMAP_EXTENTS];
+		u8 room[sizeof(struct fiemap) +
+			FIEMAP_EXTENTS * sizeof(struct fiemap_extent)];
 	} m = { .head = { .fm_length = FIEMAP_MAX_OFFSET,
 			  .fm_extent_count = FIEMAP_EXTENTS } };
 	off_t at = 0;
 	u32 i;
 
-	did(ioctl(fd, FS_IOC_FIEMAP, &m));
+	did(ioctl(fd, FS_IOC_FIEMAP, &m.head));
 	for (i = 0; i < SEEKS_MAX && at >= 0; i++) {
 		at = lseek(fd, at, i & 1 ? SEEK_HOLE : SEEK_DATA);
 		did(at);
