@@ -30,6 +30,8 @@
 	72u /* runs of one batch: each piece of a chunk, or each
 				 * column, crosses a strip's end at most once */
 
+#define SOCIAL_SECTORS 4u /* a chunk of no more is read with its neighbours */
+
 #define LABEL_BUCKETS 64u
 #define LABELS_MAX 64u /* footers kept */
 #define LOST_LABELS 64u /* known to be lost, direct mapped */
@@ -137,6 +139,16 @@ struct vfsr_read_ws {
 	u8 state[VFSR_MAX_STRIPE_SECTORS];	/* column after column */
 	u32 bad[VFSR_MAX_STRIPE_SECTORS];	/* a mask per row */
 	u32 left[VFSR_MAX_STRIPE_SECTORS];	/* what rows could not give */
+};
+
+/* Where a chunk lies. */
+struct vfsr_spot {
+	struct vfsr_grid *g; /* held */
+	struct vfsr_extent_rows e;
+	u32 sector; /* linear, of the grid */
+	u32 nr; /* sectors that cover it */
+	u32 byte; /* in the first */
+	u32 inside; /* linear sector of the stripe */
 };
 
 /* Rows [row, row + nr) of one stripe (or of the parity rows, @label NULL). */
@@ -295,6 +307,21 @@ void vfsr_reader_exit(struct vfsr_grids *gs);
 /* A workspace; waits for one. Never fails. */
 struct vfsr_read_ws *vfsr_ws_get(struct vfsr_grids *gs);
 void vfsr_ws_put(struct vfsr_grids *gs, struct vfsr_read_ws *ws);
+/*
+ * Read the sectors of a chunk as they are; nothing is verified yet. @copy: the
+ * column to read where parity is a copy, else 0.
+ */
+int vfsr_spot_read(struct vfsr_grids *gs, const struct vfsr_spot *at, u32 copy,
+		   blk_opf_t op, u8 *buf, struct vfsr_read_ws *ws);
+
+/* --- grid_sectors.c: only while gs->sectors is set --- */
+
+/* As vfsr_spot_read() of column 0, or from what was read before. @data: out, the
+ * sectors in ws->stored. 0 or -EIO: read just the spot. */
+int vfsr_sectors_read(struct vfsr_grids *gs, const struct vfsr_spot *at,
+		      blk_opf_t op, const u8 **data, struct vfsr_read_ws *ws);
+/* The sectors of a spot turned out to be wrong. */
+void vfsr_sectors_forget(struct vfsr_grids *gs, const struct vfsr_spot *at);
 
 /* --- grid_parity.c --- */
 

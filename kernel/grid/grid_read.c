@@ -328,19 +328,9 @@ static int read_sectors(struct vfsr_grids *gs, struct vfsr_grid *g, u32 sector,
 
 /* --- chunks --- */
 
-/* Where a chunk lies. */
-struct spot {
-	struct vfsr_grid *g; /* held */
-	struct vfsr_extent_rows e;
-	u32 sector; /* linear, of the grid */
-	u32 nr; /* sectors that cover it */
-	u32 byte; /* in the first */
-	u32 inside; /* linear sector of the stripe */
-};
-
 /* Find and bound a chunk. 0, -EUCLEAN, or the grid's error; at->g is to be put. */
 static int chunk_spot(struct vfsr_grids *gs, const struct vfsr_chunk *c,
-		      struct spot *at)
+		      struct vfsr_spot *at)
 {
 	struct vfsr_grid *g = vfsr_grid_get(gs, vfsr_place_grid(c->place));
 	u32 col, row, room;
@@ -366,12 +356,8 @@ static int chunk_spot(struct vfsr_grids *gs, const struct vfsr_chunk *c,
 	return 0;
 }
 
-/*
- * Read the sectors of a chunk as they are; nothing is verified yet. @copy: the
- * column to read where parity is a copy, else 0.
- */
-static int read_plain(struct vfsr_grids *gs, const struct spot *at, u32 copy,
-		      blk_opf_t op, u8 *buf, struct vfsr_read_ws *ws)
+int vfsr_spot_read(struct vfsr_grids *gs, const struct vfsr_spot *at, u32 copy,
+		   blk_opf_t op, u8 *buf, struct vfsr_read_ws *ws)
 {
 	u32 depth = at->e.depth, done, len, nr_io;
 	struct vfsr_dev *d;
@@ -418,13 +404,14 @@ static u64 pieces_of_sector(u32 i, u32 byte, u32 stored)
  * neighbour in them may still have this chunk.
  */
 static bool read_copies(struct vfsr_grids *gs, const struct vfsr_chunk *c,
-			const struct spot *at, struct vfsr_read_ws *ws)
+			const struct vfsr_spot *at, struct vfsr_read_ws *ws)
 {
 	const struct vfsr_geometry *g = &at->g->g;
 	u32 copy;
 
 	for (copy = 1; g->k == 1 && copy < g->n; copy++)
-		if (!read_plain(gs, at, copy, REQ_OP_READ, ws->stored, ws) &&
+		if (!vfsr_spot_read(gs, at, copy, REQ_OP_READ, ws->stored,
+				    ws) &&
 		    vfsr_port_crc32c(0, ws->stored + at->byte, c->stored) ==
 			    c->crc)
 			return true;
@@ -432,7 +419,7 @@ static bool read_copies(struct vfsr_grids *gs, const struct vfsr_chunk *c,
 }
 
 /* Which pieces of a raw chunk are lost; all of any other. */
-static u64 lost_pieces(const struct vfsr_chunk *c, const struct spot *at,
+static u64 lost_pieces(const struct vfsr_chunk *c, const struct vfsr_spot *at,
 		       const struct vfsr_read_ws *ws)
 {
 	u64 bad = 0;
@@ -447,7 +434,7 @@ static u64 lost_pieces(const struct vfsr_chunk *c, const struct spot *at,
 }
 
 /* Sectors are right and the chunk is not: who names it is wrong. */
-static void say_wrong(struct vfsr_grids *gs, const struct spot *at,
+static void say_wrong(struct vfsr_grids *gs, const struct vfsr_spot *at,
 		      const struct vfsr_fault *f,
 		      const struct vfsr_reader_of *who)
 {
@@ -458,7 +445,7 @@ static void say_wrong(struct vfsr_grids *gs, const struct spot *at,
 }
 
 /* What could be read of a raw chunk, lost pieces zeroed. */
-static void give_rest(const struct vfsr_chunk *c, const struct spot *at,
+static void give_rest(const struct vfsr_chunk *c, const struct vfsr_spot *at,
 		      u64 bad, u8 *dst, const struct vfsr_read_ws *ws)
 {
 	u32 i, from, len;
@@ -478,7 +465,7 @@ static void give_rest(const struct vfsr_chunk *c, const struct spot *at,
  * rest is in @dst; others: all is lost.
  */
 static int read_healed(struct vfsr_grids *gs, const struct vfsr_chunk *c,
-		       const struct spot *at, u8 *dst, u64 *bad,
+		       const struct vfsr_spot *at, u8 *dst, u64 *bad,
 		       const struct vfsr_reader_of *who,
 		       struct vfsr_read_ws *ws)
 {
@@ -508,24 +495,43 @@ static int read_healed(struct vfsr_grids *gs, const struct vfsr_chunk *c,
 	return err == -EBADMSG ? -EIO : err;
 }
 
+/* Are the sectors around a chunk worth reading, too? */
+static bool is_social(const struct vfsr_grids *gs, const struct vfsr_chunk *c,
+		      const struct vfsr_spot *at,
+		      const struct vfsr_reader_of *who)
+{
+	return gs->sectors && at->nr <= SOCIAL_SECTORS &&
+	       (c->kind != VFSR_KIND_DATA || (who && who->small));
+}
+
 /* One plain read and the chunk's own checksum. 0, or anything else: look closer. */
 static int read_fast(struct vfsr_grids *gs, const struct vfsr_chunk *c,
-		     const struct spot *at, u8 *dst, struct vfsr_read_ws *ws)
+		     const struct vfsr_spot *at, u8 *dst,
+		     const struct vfsr_reader_of *who, struct vfsr_read_ws *ws)
 {
+	const u8 *data = ws->stored;
 	blk_opf_t op = REQ_OP_READ;
 	int err;
 
 	if (c->kind != VFSR_KIND_DATA)
 		op |= REQ_META | REQ_PRIO;
+	if (is_social(gs, c, at, who) &&
+	    !vfsr_sectors_read(gs, at, op, &data, ws)) {
+		err = vfsr_chunk_decode(c, ws->inflate, data + at->byte, dst,
+					NULL);
+		if (err)
+			vfsr_sectors_forget(gs, at);
+		return err;
+	}
 	/* no copy where the sectors are the data */
 	if (c->state == VFSR_STATE_RAW && !at->byte &&
 	    !(c->stored % VFSR_SECTOR_BYTES) && PAGE_ALIGNED(dst)) {
-		err = read_plain(gs, at, 0, op, dst, ws);
+		err = vfsr_spot_read(gs, at, 0, op, dst, ws);
 		if (!err && vfsr_port_crc32c(0, dst, c->stored) != c->crc)
 			err = -EBADMSG;
 		return err;
 	}
-	err = read_plain(gs, at, 0, op, ws->stored, ws);
+	err = vfsr_spot_read(gs, at, 0, op, ws->stored, ws);
 	if (err)
 		return err;
 	return vfsr_chunk_decode(c, ws->inflate, ws->stored + at->byte, dst,
@@ -533,7 +539,7 @@ static int read_fast(struct vfsr_grids *gs, const struct vfsr_chunk *c,
 }
 
 /* Count and tell what a closer look gave. */
-static void account(struct vfsr_grids *gs, const struct spot *at, int err,
+static void account(struct vfsr_grids *gs, const struct vfsr_spot *at, int err,
 		    const struct vfsr_read_ws *ws,
 		    const struct vfsr_reader_of *who)
 {
@@ -550,7 +556,7 @@ static void account(struct vfsr_grids *gs, const struct spot *at, int err,
 }
 
 static int read_spot(struct vfsr_grids *gs, const struct vfsr_chunk *c,
-		     const struct spot *at, u8 *dst, u64 *bad,
+		     const struct vfsr_spot *at, u8 *dst, u64 *bad,
 		     const struct vfsr_reader_of *who)
 {
 	struct vfsr_read_ws *ws;
@@ -560,7 +566,7 @@ static int read_spot(struct vfsr_grids *gs, const struct vfsr_chunk *c,
 	if (READ_ONCE(at->g->open))
 		vfsr_open_wait(gs, at->g, at->e.row, at->e.depth);
 	ws = vfsr_ws_get(gs);
-	err = read_fast(gs, c, at, dst, ws);
+	err = read_fast(gs, c, at, dst, who, ws);
 	if (err) {
 		err = read_healed(gs, c, at, dst, bad, who, ws);
 		account(gs, at, err, ws, who);
@@ -575,7 +581,7 @@ int vfsr_chunk_read(struct vfsr_grids *gs, const struct vfsr_chunk *c,
 	u32 logical = min(c->logical, VFSR_CHUNK_BYTES);
 	u64 lost = all_pieces(logical);
 	unsigned int nofs;
-	struct spot at = { .g = NULL };
+	struct vfsr_spot at = { .g = NULL };
 	int err = -EUCLEAN;
 
 	might_sleep();

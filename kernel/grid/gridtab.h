@@ -93,6 +93,10 @@ struct vfsr_grids {
 	struct workqueue_struct *wq; /* sealing of stripes and of grids */
 	struct vfsr_stripe_pool *stripes; /* buffers; stripe.c's own */
 	struct vfsr_reader *reader; /* buffers and footer cache; read's own */
+	struct address_space *sectors; /* lately read, by place without its
+					* byte; NULL: none are kept. Whoever
+					* makes the grids sets it before
+					* others read */
 	struct vfsr_heal_stats heal;
 	/* finds a name for messages: "ino 12 offset 4096"; may be NULL */
 	atomic_t io_error;	/* first fatal error of a write, or 0 */
@@ -162,6 +166,7 @@ void vfsr_grids_live_flush(struct vfsr_grids *gs);
 struct vfsr_reader_of {
 	u64 ino;	/* 0: metadata of no file */
 	u64 offset;	/* byte in the file */
+	bool small;	/* a small file: its neighbours are others */
 };
 
 /**

@@ -73,7 +73,8 @@ struct vfsr_log {
 					 * under commit_lock */
 	unsigned long soft_dirty;	/* dirty nodes and map pages that
 					 * start a checkpoint; twice that
-					 * blocks */
+					 * holds updates back, three
+					 * times writeback */
 	struct workqueue_struct *wq;
 	struct work_struct stop_work;	/* lets go of what waits for stripes */
 	struct delayed_work commit_work; /* periodic, or asked for */

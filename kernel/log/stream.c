@@ -140,10 +140,11 @@ void vfsr_stream_adjust(struct vfsr_stream *st)
 	lockdep_assert_held(&st->lock);
 	if (st->nr_spare < st->want_spare) {
 		st->nr_idle = 0;
-	} else if (++st->nr_idle >= IDLE_COMMITS &&
-		   st->want_spare > MIN_SPARE) {
+	} else if (++st->nr_idle >= IDLE_COMMITS && st->nr_spare > MIN_SPARE) {
 		st->nr_idle = 0;
-		st->want_spare--;
+		/* a mount may find more than are wanted */
+		if (st->want_spare == st->nr_spare)
+			st->want_spare--;
 		release_spare(st);
 	}
 	vfsr_stream_top_up(st);

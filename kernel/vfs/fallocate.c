@@ -136,7 +136,6 @@ static int make_hole(struct file *file, u64 start, u64 end)
 /* Bytes of [pos, end) without data. */
 static int count_holes(struct inode *inode, u64 pos, u64 end, u64 *bytes)
 {
-	struct vfsr_tree *t = &vfsr_i(inode)->tree;
 	struct vfsr_run run;
 	int err;
 
@@ -144,14 +143,10 @@ static int count_holes(struct inode *inode, u64 pos, u64 end, u64 *bytes)
 	while (pos < end) {
 		u64 next;
 
-		down_read(&t->lock);
-		err = vfsr_tree_run(t, pos, &run);
-		up_read(&t->lock);
+		err = vfsr_run_at(inode, pos, &run);
 		if (err)
 			return err;
 		next = min(end, run.pos + run.bytes);
-		if (next <= pos)
-			return -EUCLEAN;
 		if (run.type == VFSR_RUN_HOLE)
 			*bytes += next - pos;
 		pos = next;
@@ -188,6 +183,9 @@ static int do_fallocate(struct file *file, int mode, u64 start, u64 end)
 
 	if (grows)
 		err = inode_newsize_ok(inode, end);
+	/* the header, as for every growth */
+	if (!err && grows)
+		err = vfsr_space_meta(&vfsr_sb(inode->i_sb)->space, 1);
 	if (!err && !(mode & FALLOC_FL_PUNCH_HOLE))
 		err = check_room(inode, start, end);
 	if (!err)

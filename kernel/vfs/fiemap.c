@@ -8,7 +8,6 @@
  * are "encoded"; what lies in the inode's tree is "inline".
  */
 #include <linux/fiemap.h>
-#include <linux/sched/mm.h>
 
 #include "vfs/vfs.h"
 
@@ -29,25 +28,28 @@ static int give(struct fiemap_extent_info *info, const struct pending_extent *e,
 				       e->flags | more);
 }
 
-/* Where and how a run is stored. */
-static void describe(struct vfsr_sb *s, const struct vfsr_run *run,
-		     struct pending_extent *e)
+/* Where and how a run is stored. 0, -EIO, -EUCLEAN, reported. */
+static int describe(struct vfsr_sb *s, const struct vfsr_run *run,
+		    struct pending_extent *e)
 {
 	struct vfsr_chunk c;
+	int err;
 
 	e->place = 0;
 	if (run->type == VFSR_RUN_INLINE) {
 		e->flags = FIEMAP_EXTENT_DATA_INLINE |
 			   FIEMAP_EXTENT_NOT_ALIGNED;
-		return;
+		return 0;
 	}
 	if (run->type == VFSR_RUN_FILL) {
 		e->flags = FIEMAP_EXTENT_ENCODED | FIEMAP_EXTENT_UNKNOWN;
-		return;
+		return 0;
 	}
-	if (vfsr_map_lookup(s->log->map, run->chunk, &c)) {
+	err = vfsr_map_lookup(s->log->map, run->chunk, &c);
+	if (err) {
+		/* its stripe is still open */
 		e->flags = FIEMAP_EXTENT_UNKNOWN;
-		return;
+		return err == -EAGAIN ? 0 : err;
 	}
 	e->flags = c.state == VFSR_STATE_RAW ? 0 : FIEMAP_EXTENT_ENCODED;
 	e->place = (vfsr_place_grid(c.place) << GRID_SHIFT) +
@@ -57,21 +59,7 @@ static void describe(struct vfsr_sb *s, const struct vfsr_run *run,
 		e->place += run->offset;
 	if (e->place % VFSR_SECTOR_BYTES)
 		e->flags |= FIEMAP_EXTENT_NOT_ALIGNED;
-}
-
-static int find_run(struct inode *inode, u64 pos, struct vfsr_run *run)
-{
-	struct vfsr_tree *t = &vfsr_i(inode)->tree;
-	unsigned int nofs = memalloc_nofs_save();
-	int err;
-
-	down_read(&t->lock);
-	err = vfsr_tree_run(t, pos, run);
-	up_read(&t->lock);
-	memalloc_nofs_restore(nofs);
-	if (!err && run->pos + run->bytes <= pos)
-		err = -EUCLEAN;
-	return err;
+	return 0;
 }
 
 static int walk(struct inode *inode, struct fiemap_extent_info *info, u64 pos,
@@ -79,10 +67,10 @@ static int walk(struct inode *inode, struct fiemap_extent_info *info, u64 pos,
 {
 	struct pending_extent e = { 0 };
 	struct vfsr_run run;
-	int ret = 0;
+	int ret;
 
 	while (pos < i_size_read(inode)) {
-		ret = find_run(inode, pos, &run);
+		ret = vfsr_run_at(inode, pos, &run);
 		if (ret)
 			return ret;
 		pos = run.pos + run.bytes;
@@ -97,7 +85,9 @@ static int walk(struct inode *inode, struct fiemap_extent_info *info, u64 pos,
 		e.bytes = run.type == VFSR_RUN_INLINE ?
 				  run.bytes :
 				  round_up(run.bytes, (u64)VFSR_SECTOR_BYTES);
-		describe(vfsr_sb(inode->i_sb), &run, &e);
+		ret = describe(vfsr_sb(inode->i_sb), &run, &e);
+		if (ret)
+			return ret;
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		cond_resched();

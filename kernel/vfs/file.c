@@ -149,6 +149,22 @@ static int file_mmap(struct file *file, struct vm_area_struct *vma)
 
 /* --- seeking --- */
 
+int vfsr_run_at(struct inode *inode, u64 pos, struct vfsr_run *run)
+{
+	struct vfsr_tree *t = &vfsr_i(inode)->tree;
+	unsigned int nofs = memalloc_nofs_save();
+	int err;
+
+	down_read(&t->lock);
+	err = vfsr_tree_run(t, pos, run);
+	up_read(&t->lock);
+	memalloc_nofs_restore(nofs);
+	/* or a walk would not come to an end */
+	if (!err && run->pos + run->bytes <= pos)
+		err = -EUCLEAN;
+	return err;
+}
+
 /*
  * First block from @pos on that is data (or is not), in bytes; no less than
  * @pos. Blocks are looked at as a whole: a run starts on a block, and the rest
@@ -157,24 +173,16 @@ static int file_mmap(struct file *file, struct vm_area_struct *vma)
 static int seek_block(struct inode *inode, u64 pos, u64 isize, bool data,
 		      u64 *found)
 {
-	struct vfsr_tree *t = &vfsr_i(inode)->tree;
 	u64 block = round_down(pos, (u64)VFSR_SECTOR_BYTES);
 	struct vfsr_run run;
-	unsigned int nofs;
 	int err;
 
 	while (block < isize) {
-		nofs = memalloc_nofs_save();
-		down_read(&t->lock);
-		err = vfsr_tree_run(t, block, &run);
-		up_read(&t->lock);
-		memalloc_nofs_restore(nofs);
+		err = vfsr_run_at(inode, block, &run);
 		if (err)
 			return err;
 		if ((run.type != VFSR_RUN_HOLE) == data)
 			break;
-		if (run.pos + run.bytes <= block)
-			return -EUCLEAN;
 		block = round_up(run.pos + run.bytes, (u64)VFSR_SECTOR_BYTES);
 		if (fatal_signal_pending(current))
 			return -EINTR;

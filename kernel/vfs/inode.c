@@ -486,10 +486,8 @@ static u64 blocks_shown(struct inode *inode)
 		return blocks;
 	if (atomic_read(&v->nr_promised))
 		return VFSR_SECTOR_BYTES >> SECTOR_SHIFT;
-	down_read(&v->tree.lock);
-	hole = !vfsr_tree_run(&v->tree, 0, &run) && run.type == VFSR_RUN_HOLE &&
+	hole = !vfsr_run_at(inode, 0, &run) && run.type == VFSR_RUN_HOLE &&
 	       !run.stored && run.bytes >= (u64)i_size_read(inode);
-	up_read(&v->tree.lock);
 	return hole ? 0 : VFSR_SECTOR_BYTES >> SECTOR_SHIFT;
 }
 

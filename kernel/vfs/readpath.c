@@ -198,6 +198,7 @@ static void load_chunk(struct fill *f, u32 i)
 	struct vfsr_reader_of who = {
 		.ino = vfsr_i(f->inode)->tree.ino,
 		.offset = folio_pos(f->folio[i]),
+		.small = i_size_read(f->inode) <= VFSR_CHUNK_BYTES,
 	};
 	struct vfsr_chunk c = { 0 };
 	int ret;

@@ -38,6 +38,8 @@ struct vfsr_sb {
 	struct vfsr_grids *grids;
 	struct vfsr_log *log;
 	struct vfsr_trees *trees;
+	struct inode *sectors;		/* its page cache holds sectors that
+					 * were lately read */
 	struct vfsr_space space;
 	struct vfsr_opts opts;
 	struct kobject kobj;		/* /sys/fs/vfsr/<uuid> */
@@ -156,6 +158,9 @@ void vfsr_io_exit(struct vfsr_sb *s);
 /* Change of size through setattr: page cache, tail zeroing, tree, header.
  * i_rwsem held, not in a transaction. */
 int vfsr_setsize(struct inode *inode, loff_t size);
+/* The run that covers byte @pos; it ends behind @pos. Takes tree->lock; not in a
+ * transaction. 0, -ENOMEM, -EIO, -EUCLEAN. */
+int vfsr_run_at(struct inode *inode, u64 pos, struct vfsr_run *run);
 long vfsr_fallocate(struct file *file, int mode, loff_t start, loff_t len);
 int vfsr_fiemap(struct inode *inode, struct fiemap_extent_info *info, u64 start,
 		u64 len);

@@ -12,6 +12,7 @@
 #include <linux/backing-dev.h>
 #include <linux/fs_context.h>
 #include <linux/fsnotify.h>
+#include <linux/pagemap.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/statfs.h>
@@ -100,6 +101,15 @@ static int show_options(struct seq_file *m, struct dentry *root)
 
 /* --- the end --- */
 
+static void sectors_end(struct vfsr_sb *s)
+{
+	if (!s->sectors)
+		return;
+	s->grids->sectors = NULL;
+	iput(s->sectors);
+	s->sectors = NULL;
+}
+
 static void layers_end(struct vfsr_sb *s)
 {
 	int err;
@@ -126,6 +136,7 @@ static void layers_end(struct vfsr_sb *s)
 	s->space.log = NULL;
 	vfsr_trees_free(s->trees);
 	s->trees = NULL;
+	sectors_end(s);
 	vfsr_log_close(s->log);
 	s->log = NULL;
 	vfsr_grids_free(s->grids);
@@ -225,6 +236,17 @@ static void failed(vfsr_say_fn say, void *say_ctx, const char *what, int err)
 	say(say_ctx, text);
 }
 
+/* A home for sectors that were read: no file, no name, never written back. */
+static int sectors_begin(struct vfsr_sb *s)
+{
+	s->sectors = new_inode(s->sb);
+	if (!s->sectors)
+		return -ENOMEM;
+	mapping_set_gfp_mask(s->sectors->i_mapping, GFP_NOFS);
+	s->grids->sectors = s->sectors->i_mapping;
+	return 0;
+}
+
 static int layers_begin(struct vfsr_sb *s, unsigned int open_flags,
 			vfsr_say_fn say, void *say_ctx)
 {
@@ -254,6 +276,8 @@ static int layers_begin(struct vfsr_sb *s, unsigned int open_flags,
 		goto fail;
 	}
 	err = vfsr_io_init(s);
+	if (!err)
+		err = sectors_begin(s);
 	if (err)
 		goto fail;
 	return 0;

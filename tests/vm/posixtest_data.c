@@ -2,8 +2,11 @@
 /*
  * posixtest: reading, writing, sizes, holes, direct and appending I/O.
  */
+#include <linux/fiemap.h>
+#include <linux/fs.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/uio.h>
@@ -326,6 +329,94 @@ static void test_copies(void)
 	MUST(holds(to, buf + 300000, 5555, 900000));
 }
 
+/* What is in memory is given at once; what is not, once it was read. */
+static void test_nowait(void)
+{
+	struct iovec v = { .iov_base = back, .iov_len = MIB };
+	int fd = new_file("f");
+	ssize_t got;
+
+	fill(buf, MIB, 9);
+	put(fd, buf, MIB, 0);
+	got = preadv2(fd, &v, 1, 0, RWF_NOWAIT);
+	if (got < 0 && errno == EOPNOTSUPP)
+		skip("RWF_NOWAIT");
+	MUST(got == MIB && !memcmp(back, buf, MIB));
+	WORKS(fsync(fd));
+	WORKS(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED));
+	memset(back, 0, MIB);
+	got = preadv2(fd, &v, 1, 0, RWF_NOWAIT);
+	MUST(got < 0 ? errno == EAGAIN : !memcmp(back, buf, (size_t)got));
+	MUST(holds(fd, buf, MIB, 0));
+	memset(back, 0, MIB);
+	MUST(preadv2(fd, &v, 1, 0, RWF_NOWAIT) == MIB);
+	MUST(!memcmp(back, buf, MIB));
+	v.iov_len = 1;
+	MUST(preadv2(fd, &v, 1, MIB, RWF_NOWAIT) == 0);
+}
+
+/* The extents of @fd in [@from, @from + @len): in order, disjoint, of data. The
+ * number of bytes that they cover; @last: whether the end of the file was told. */
+static u64 covered(int fd, u64 from, u64 len, u32 flags, bool *last)
+{
+	static struct {
+		struct fiemap head;
+		struct fiemap_extent extent[16];
+	} map;
+	const struct fiemap_extent *e = map.extent;
+	u64 at = from, sum = 0;
+	u32 i;
+
+	*last = false;
+	while (at < from + len && !*last) {
+		map.head = (struct fiemap){ .fm_start = at,
+					    .fm_length = from + len - at,
+					    .fm_flags = flags,
+					    .fm_extent_count = 16 };
+		WORKS_OR_SKIP(ioctl(fd, FS_IOC_FIEMAP, &map));
+		MUST(map.head.fm_mapped_extents <= 16);
+		for (i = 0; i < map.head.fm_mapped_extents; i++) {
+			MUST(!*last && e[i].fe_length &&
+			     e[i].fe_logical + e[i].fe_length > at &&
+			     e[i].fe_logical < from + len);
+			at = e[i].fe_logical > at ? e[i].fe_logical : at;
+			sum += e[i].fe_logical + e[i].fe_length - at;
+			at = e[i].fe_logical + e[i].fe_length;
+			*last = e[i].fe_flags & FIEMAP_EXTENT_LAST;
+		}
+		if (i < 16)
+			break;
+	}
+	return sum;
+}
+
+static void test_fiemap(void)
+{
+	int fd = new_file("f");
+	u64 i;
+	bool last;
+
+	MUST(covered(fd, 0, ~0ull >> 1, 0, &last) == 0 && !last);
+	fill(buf, 4 * MIB, 10);
+	/* 40 pieces with holes between them, one of zeros that were written */
+	for (i = 0; i < 40; i++)
+		put(fd, buf + i * 4096, 65536, i * MIB);
+	memset(buf, 0, MIB);
+	put(fd, buf, 65536, 40 * MIB);
+	WORKS(ftruncate(fd, 50 * MIB));
+	MUST(covered(fd, 0, 40 * MIB, FIEMAP_FLAG_SYNC, &last) == 40 * 65536);
+	MUST(covered(fd, MIB / 2, MIB, FIEMAP_FLAG_SYNC, &last) == 65536);
+	MUST(!last);
+	MUST(covered(fd, 2 * MIB + 65536, 900000, 0, &last) == 0 && !last);
+	MUST(covered(fd, 0, ~0ull >> 1, FIEMAP_FLAG_SYNC, &last) >=
+	     40 * 65536);
+	MUST(last);
+	WORKS(ftruncate(fd, 39 * MIB + 65536));
+	MUST(covered(fd, 0, ~0ull >> 1, FIEMAP_FLAG_SYNC, &last) ==
+	     40 * 65536);
+	MUST(last);
+}
+
 static void test_file_limit(void)
 {
 	struct rlimit limit = { 100000, RLIM_INFINITY };
@@ -368,6 +459,8 @@ const struct test data_tests[] = {
 	{ "direct", test_direct },
 	{ "vectors", test_vectors },
 	{ "copies", test_copies },
+	{ "nowait", test_nowait },
+	{ "fiemap", test_fiemap },
 	{ "file_limit", test_file_limit },
 	{ "modes_of_open", test_modes_of_open },
 	{ NULL, NULL },

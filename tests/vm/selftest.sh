@@ -52,6 +52,7 @@ make -s -C "$VFSR_SRC" module OUT=build/leaky LAYERS=none MAIN=tests/kmod/leaky.
 	echo 'not ok the leaky module builds'
 start message &
 start panic
+start early &
 wait
 start timeout &
 start leak VM_MODULE="$VFSR_SRC/build/leaky/vfsr.ko"
@@ -68,6 +69,11 @@ want panic '^not ok the guest died'
 want panic '^\| .*Kernel panic'
 want_not panic '^ok after'
 want panic '^exit status [1-9]'
+
+want early '^vm: the guest died before the test, once more'
+want early '^not ok the guest died'
+want_not early '^ok'
+want early '^exit status [1-9]'
 
 want timeout '^not ok timed out'
 want timeout '^exit status [1-9]'

@@ -52,6 +52,13 @@ static bool is_torn(const struct check *c, unsigned int m, const u8 *slot,
 	return !memcmp(slot, buf, sizeof(*d)) || is_older(c, d);
 }
 
+/* No finding: the pool is as a power cut may leave it. But it may be damage. */
+static void say_cut(const struct check *c, unsigned int m, u64 pos)
+{
+	vfsr_info("%s: the copy of the newest record at byte %llu is not whole, as a power cut leaves it; the next mount writes it anew",
+		  c->pool->dev[m]->path, (unsigned long long)pos);
+}
+
 static void check_record(struct check *c, unsigned int m,
 			 const struct vfsr_super *s)
 {
@@ -89,10 +96,14 @@ static void check_ring(struct check *c, unsigned int m, struct vfsr_super *s,
 		if (there && !vfsr_super_decode(slot, VFSR_SLOT_BYTES, s, &f)) {
 			if (!cut || !is_older(c, (const void *)slot))
 				check_record(c, m, s);
+			else
+				say_cut(c, m, pos);
 		} else if (!there || !cut ||
 			   !is_torn(c, m, slot, s, slot + VFSR_SLOT_BYTES)) {
 			f.where = pos;
 			vfsr_check_found(c, (int)m, 0, 0, &f);
+		} else {
+			say_cut(c, m, pos);
 		}
 	}
 }

@@ -37,7 +37,7 @@ const char *vfsr_plural(u64 n);
 /**
  * vfsr_interrupt_text - what to say when the user ends the program
  * @text: a whole line that stays valid: what is left behind, and what to do
- * * @status: exit status then, or -1: end by the signal, so that a shell knows
+ * @status: exit status then, or -1: end by the signal, so that a shell knows
  *
  * From now on SIGINT and SIGTERM print the text to stderr and end the program. A
  * later call replaces it.
