@@ -15,7 +15,7 @@ static const char usage_text[] =
 	"Usage: mount.vfsr SOURCE DIR [-fnsv] [-o OPTIONS]\n"
 	"\n"
 	"Mounts the vfsr pool that SOURCE is of: a device, LABEL=... or UUID=...\n"
-	"The other members are found by the records on all block devices.\n"
+	"Members that are not named are found by the records on all block devices.\n"
 	"mount(8) calls it for 'mount -t vfsr'.\n"
 	"\n"
 	"  -o, --options LIST  options, see vfsr(5); of them for the search:\n"
@@ -210,10 +210,13 @@ static int mount_pool(const struct mount_opts *o)
 	unsigned int i;
 	int err = 0, ret;
 
+	if (o->source[0] == '/' && !mount_scan_path(&s, o->source, true))
+		err = -ENOMEM;
 	for (i = 0; i < o->nr_devices && !err; i++)
 		if (!mount_scan_path(&s, o->device[i], true))
 			err = -ENOMEM;
-	if (!err)
+	/* other disks need not be woken up if all are named */
+	if (!err && !mount_all_found(&s))
 		err = mount_scan_all(&s);
 	if (!err)
 		err = mount_find_pool(o, &s, &p);

@@ -267,6 +267,28 @@ static int check_missing(const struct mount_opts *o, struct mount_pool *p)
 	return p->nr_missing && !o->degraded ? -ENXIO : 0;
 }
 
+bool mount_all_found(const struct mount_scan *s)
+{
+	const struct vfsr_super *super = NULL;
+	bool there[VFSR_MAX_MEMBERS] = { false };
+	unsigned int i;
+
+	if (s->nr && s->dev[0].super)
+		super = newest(s, s->dev[0].super);
+	if (!super)
+		return false;
+	for (i = 0; i < s->nr; i++) {
+		const struct vfsr_super *own = s->dev[i].super;
+
+		if (own && same_pool(own, super) && place_of(super, own) >= 0)
+			there[place_of(super, own)] = true;
+	}
+	for (i = 0; i < super->nr_members; i++)
+		if (super->member[i].state != VFSR_MEMBER_NONE && !there[i])
+			return false;
+	return true;
+}
+
 int mount_find_pool(const struct mount_opts *o, struct mount_scan *s,
 		    struct mount_pool *p)
 {

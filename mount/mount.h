@@ -79,6 +79,9 @@ struct mount_pool {
 	unsigned int nr_missing;
 };
 
+/* Are all members of the first device's pool among those scanned so far? Says nothing. */
+bool mount_all_found(const struct mount_scan *s);
+
 /**
  * mount_find_pool - the pool and its members
  * @o: source and device= options

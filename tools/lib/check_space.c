@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "lib/check_priv.h"
+#include "lib/out.h"
 
 /* The head and the tail copy of something on one member. */
 #define NR_COPIES 2
