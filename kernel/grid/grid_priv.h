@@ -40,6 +40,7 @@
 #define SECTOR_SETS 256u /* sectors rebuilt and not written: 4 MiB */
 #define SECTOR_WAYS 4u
 #define HOPELESS_GRIDS 8u
+#define BAD_WINDOWS 16u
 
 /* What was decoded in vain is not tried again for so long. */
 #define HOPELESS_JIFFIES (30 * HZ)
@@ -100,6 +101,9 @@ struct vfsr_reader {
 		u64 key;	/* 0: empty */
 		unsigned long when;	/* jiffies */
 	} lost_label[LOST_LABELS];
+	/* runs of sectors that could not be read whole: 1 + number, 0: empty;
+	 * no lock, direct mapped */
+	u64 bad_window[BAD_WINDOWS];
 	/* events */
 	spinlock_t mark_lock;
 	struct vfsr_mark (*mark)[MARK_WAYS]; /* MARK_SETS */

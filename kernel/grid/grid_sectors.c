@@ -79,7 +79,7 @@ static bool is_kept(struct address_space *map, pgoff_t key)
 static struct vfsr_spot window(struct address_space *map,
 			       const struct vfsr_spot *at)
 {
-	u32 column = round_down(at->inside, at->e.depth);
+	u32 column = rounddown(at->inside, at->e.depth);
 	u32 end = column + at->e.depth; /* all of these in the stripe */
 	struct vfsr_spot w = *at;
 	u32 back = min(at->sector % AROUND, at->inside - column);
@@ -92,6 +92,13 @@ static struct vfsr_spot window(struct address_space *map,
 		w.nr = AHEAD;
 	w.nr = max(min(w.nr, end - w.inside), back + at->nr);
 	return w;
+}
+
+/* A disk that cannot read a sector takes seconds to say so: that is not to happen
+ * for the sake of neighbours again and again. */
+static u64 *bad_slot(struct vfsr_grids *gs, pgoff_t key)
+{
+	return &gs->reader->bad_window[key / AHEAD % BAD_WINDOWS];
 }
 
 int vfsr_sectors_read(struct vfsr_grids *gs, const struct vfsr_spot *at,
@@ -110,10 +117,14 @@ int vfsr_sectors_read(struct vfsr_grids *gs, const struct vfsr_spot *at,
 	if (i == at->nr)
 		return 0;
 	w = window(map, at);
-	err = vfsr_spot_read(gs, &w, 0, op, ws->stored, ws);
-	if (err)
-		return err;
 	key = key_of(&w);
+	if (READ_ONCE(*bad_slot(gs, key)) == key / AHEAD + 1)
+		return -EIO;
+	err = vfsr_spot_read(gs, &w, 0, op, ws->stored, ws);
+	if (err) {
+		WRITE_ONCE(*bad_slot(gs, key), key / AHEAD + 1);
+		return err;
+	}
 	for (i = 0; i < w.nr; i++)
 		keep_one(map, key + i, vfsr_nth_sector(ws->stored, i));
 	*data = vfsr_nth_sector(ws->stored, at->sector - w.sector);

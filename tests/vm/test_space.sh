@@ -79,7 +79,28 @@ round()
 	umount_fsck "$what: fsck at the end"
 }
 
+# Grids that were reserved for a burst of writing are given back when none comes any more.
+spares()
+{
+	local busy i
+	run 'spares: mkfs and mount' mkfs_mount || return
+	for i in 1 2 3 4; do
+		head -c 20M /dev/urandom >"$MNT/f$i" &
+	done
+	wait
+	sync
+	busy=$(cat /sys/fs/vfsr/*/open_grids)
+	for i in {1..60}; do
+		touch "$MNT/f1"
+		sync
+	done
+	run "spares: $busy open grids, then $(cat /sys/fs/vfsr/*/open_grids)" \
+		test "$(cat /sys/fs/vfsr/*/open_grids)" -lt "$busy"
+	umount_fsck 'spares: fsck'
+}
+
 DISKS=("${all[0]}")
+spares
 round 'one disk'
 DISKS=("${all[@]}")
 round 'three sizes'
