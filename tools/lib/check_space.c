@@ -56,8 +56,9 @@ static bool is_torn(const struct check *c, unsigned int m, const u8 *slot,
 /* No finding: the pool is as a power cut may leave it. But it may be damage. */
 static void say_cut(const struct check *c, unsigned int m, u64 pos)
 {
-	vfsr_info("%s: the copy of the newest record at byte %llu is not whole, as a power cut leaves it; the next mount writes it anew",
-		  c->pool->dev[m]->path, (unsigned long long)pos);
+	vfsr_info(
+		"%s: the copy of the newest record at byte %llu is not whole, as a power cut leaves it; the next mount writes it anew",
+		c->pool->dev[m]->path, (unsigned long long)pos);
 }
 
 static void check_record(struct check *c, unsigned int m,
