@@ -14,7 +14,8 @@
 static const char usage_text[] =
 	"Usage: mount.vfsr SOURCE DIR [-fnsv] [-o OPTIONS]\n"
 	"\n"
-	"Mounts the vfsr pool that SOURCE is of: a device, LABEL=... or UUID=...\n"
+	"Mounts the vfsr pool that SOURCE is of: a device, an image file, LABEL=... or\n"
+	"UUID=...\n"
 	"Members that are not named are found by the records on all block devices.\n"
 	"mount(8) calls it for 'mount -t vfsr'.\n"
 	"\n"
@@ -228,6 +229,8 @@ static int mount_pool(const struct mount_opts *o)
 		else
 			print_text(o, &p);
 		ret = MOUNT_OK;
+	} else if (mount_loop_images(&s, &p, o->read_only)) {
+		ret = MOUNT_FAILED;
 	} else {
 		ret = mount_attach(o, &p);
 	}

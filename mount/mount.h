@@ -49,6 +49,7 @@ struct mount_dev {
 	char *path;
 	struct vfsr_super *super; /* newest record, NULL: none */
 	bool named; /* by the user */
+	bool is_image; /* a file */
 	bool newer; /* has a record of a newer version */
 	int error; /* of opening or reading it, or 0 */
 	u64 id[2]; /* what tells it from others */
@@ -92,6 +93,13 @@ bool mount_all_found(const struct mount_scan *s);
  */
 int mount_find_pool(const struct mount_opts *o, struct mount_scan *s,
 		    struct mount_pool *p);
+
+/* --- loop.c --- */
+
+/* Give members that are files loop devices; their paths become those. The devices
+ * stay open until the program ends. 0 or a reported error. */
+int mount_loop_images(struct mount_scan *s, const struct mount_pool *p,
+		      bool ro);
 
 /* --- attach.c --- */
 

@@ -197,6 +197,7 @@ struct mount_dev *mount_scan_path(struct mount_scan *s, const char *path,
 		return NULL;
 	memcpy(d->id, id, sizeof(id));
 	d->named = named;
+	d->is_image = !err && S_ISREG(st.st_mode);
 	d->error = err;
 	if (err)
 		return d;

@@ -214,6 +214,11 @@ static int identify(struct fs_context *fc)
 	err = vfsr_pool_identify(fc->source, s->uuid);
 	if (err == -EINVAL && !(fc->sb_flags & SB_SILENT))
 		complain(fc, "%s: no vfsr pool is on this device", fc->source);
+	else if (err == -ENOTBLK)
+		complain(
+			fc,
+			"%s: not a block device; give an image a loop device (losetup, or -o loop)",
+			fc->source);
 	else if (err && err != -EINVAL)
 		complain(fc, "%s: cannot be read (error %d)", fc->source, err);
 	if (err)

@@ -89,3 +89,20 @@ umount_fsck 'fsck at the end'
 
 dd if="$1" of="$3" bs=1M status=none
 run 'a copy of a member' says 'are both member 0' mount.vfsr LABEL='my pool' "$MNT" -o degraded
+
+# images
+modprobe loop
+truncate -s 100M /tmp/a.img /tmp/b.img
+mkfs.vfsr -q -d replica:2 /tmp/a.img /tmp/b.img
+run 'images' mount -t vfsr /tmp/a.img "$MNT" -o device=/tmp/b.img
+equal 'on loop devices' '2 members' "$(losetup -nl -O BACK-FILE | grep -c '^/tmp/[ab].img') members"
+echo image >"$MNT/file"
+umount "$MNT"
+equal 'that detach themselves' '' "$(losetup -nl -O BACK-FILE)"
+run 'fsck of the images' fsck.vfsr -nq /tmp/a.img /tmp/b.img
+chmod 400 /tmp/a.img
+run 'images read-only' mount -t vfsr -o ro,device=/tmp/b.img /tmp/a.img "$MNT"
+equal 'the file of the images' image "$(cat "$MNT/file")"
+umount "$MNT"
+refuse 'the kernel takes no image' mount -i -t vfsr /tmp/a.img "$MNT"
+dmesg | run 'and says what to do' grep -q 'not a block device; give an image a loop device'
