@@ -12,7 +12,7 @@
 # shellcheck source=tests/vm/guest.sh
 . "$(dirname "$0")/guest.sh"
 
-seconds=${1:-8}
+seconds=${1:-6}
 all=("${DISKS[@]}")
 
 # quiet COMMAND...: its output only if it fails

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Many files in a guest with little memory: created, walked after a mount, and checked; mounting takes
-# as long as with none. 200,000 (or $1) here; a million, by hand:
+# as long as with none. 150,000 (or $1) here; a million, by hand:
 #   tests/vm/vmrun.py -m 1G -d 4G -t 0 -- 'bash /src/tests/vm/test_million.sh 1000000'
 # disks: 4G
 # mem: 512M
@@ -11,7 +11,7 @@
 # shellcheck source=tests/vm/guest.sh
 . "$(dirname "$0")/guest.sh"
 
-number=${1:-200000}
+number=${1:-150000}
 
 create()
 {
