@@ -42,7 +42,8 @@ spoil()
 	PY
 }
 
-# scatter: three random sectors of every sealed grid, one of every open one, whatever the layout
+# scatter: three random sectors of every sealed grid, one of every open one, whatever the layout. Not the
+# footer of a stripe there: its own column is all that has it until the grid is sealed
 scatter()
 {
 	vfsr inspect strips --json "${DISKS[@]}" >/tmp/strips.json
@@ -58,8 +59,16 @@ scatter()
 		        grids.setdefault((s["grid"], s["state"]), []).append(s)
 		for (_, state), strips in grids.items():
 		    sectors = [(s, pos) for s in strips for pos in range(0, size - 4096, 4096)]
-		    for s, pos in random.sample(sectors, 3 if state == "sealed" else 1):
+		    random.shuffle(sectors)
+		    left = 3 if state == "sealed" else 1
+		    for s, pos in sectors:
+		        if not left:
+		            break
 		        with open(path[s["member"]], "r+b") as f:
+		            f.seek(s["offset"] + pos)
+		            if state != "sealed" and f.read(4) == b"VFSL":
+		                continue
+		            left -= 1
 		            f.seek(s["offset"] + pos)
 		            f.write(os.urandom(4096))
 		            os.fsync(f.fileno())
