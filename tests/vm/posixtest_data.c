@@ -14,6 +14,7 @@
 #include "posixtest.h"
 
 #define MIB (1u << 20)
+#define EXTENTS 16u /* asked for at a time */
 
 static u8 buf[4 * MIB] __attribute__((aligned(4096)));
 static u8 back[4 * MIB] __attribute__((aligned(4096)));
@@ -359,23 +360,23 @@ static void test_nowait(void)
  * number of bytes that they cover; @last: whether the end of the file was told. */
 static u64 covered(int fd, u64 from, u64 len, u32 flags, bool *last)
 {
-	static struct {
-		struct fiemap head;
-		struct fiemap_extent extent[16];
-	} map;
-	const struct fiemap_extent *e = map.extent;
+	static u8 room[sizeof(struct fiemap) +
+		       EXTENTS * sizeof(struct fiemap_extent)]
+		__attribute__((aligned(8)));
+	struct fiemap *map = (void *)room;
+	const struct fiemap_extent *e = map->fm_extents;
 	u64 at = from, sum = 0;
 	u32 i;
 
 	*last = false;
 	while (at < from + len && !*last) {
-		map.head = (struct fiemap){ .fm_start = at,
-					    .fm_length = from + len - at,
-					    .fm_flags = flags,
-					    .fm_extent_count = 16 };
-		WORKS_OR_SKIP(ioctl(fd, FS_IOC_FIEMAP, &map));
-		MUST(map.head.fm_mapped_extents <= 16);
-		for (i = 0; i < map.head.fm_mapped_extents; i++) {
+		*map = (struct fiemap){ .fm_start = at,
+					.fm_length = from + len - at,
+					.fm_flags = flags,
+					.fm_extent_count = EXTENTS };
+		WORKS_OR_SKIP(ioctl(fd, FS_IOC_FIEMAP, map));
+		MUST(map->fm_mapped_extents <= EXTENTS);
+		for (i = 0; i < map->fm_mapped_extents; i++) {
 			MUST(!*last && e[i].fe_length &&
 			     e[i].fe_logical + e[i].fe_length > at &&
 			     e[i].fe_logical < from + len);
@@ -384,7 +385,7 @@ static u64 covered(int fd, u64 from, u64 len, u32 flags, bool *last)
 			at = e[i].fe_logical + e[i].fe_length;
 			*last = e[i].fe_flags & FIEMAP_EXTENT_LAST;
 		}
-		if (i < 16)
+		if (i < EXTENTS)
 			break;
 	}
 	return sum;
