@@ -20,6 +20,13 @@ mkdir /tmp/over/upper /tmp/over/work
 mount -t overlay -o lowerdir=/share0,upperdir=/tmp/over/upper,workdir=/tmp/over/work overlay $top
 mkdir -p /mnt/test /mnt/scratch /vm/results
 
+# tests of locks talk to localhost; there is no ip(8) here
+echo '127.0.0.1 localhost' >>/etc/hosts
+python3 -c '
+import fcntl, socket, struct
+up = struct.pack("16sh14s", b"lo", 0x49, b"")  # IFF_UP, LOOPBACK, RUNNING
+fcntl.ioctl(socket.socket(), 0x8914, up)  # SIOCSIFFLAGS'
+
 # users that its tests act as
 for user in fsgqa:2001 123456-fsgqa:2002 fsgqa2:2003; do
 	grep -q "^${user%:*}:" /etc/passwd && continue
