@@ -62,6 +62,7 @@ static int attach_image(struct mount_dev *d, struct loop_config *config)
 	vfsr_note("%s: attached to %s", d->path, path);
 	copy = strdup(path);
 	if (!copy) {
+		vfsr_error("%s: %s", d->path, strerror(ENOMEM));
 		close(fd);
 		return -ENOMEM;
 	}

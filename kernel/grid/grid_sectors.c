@@ -25,8 +25,9 @@ static_assert(AHEAD < WS_SECTORS && AROUND <= AHEAD);
 
 static pgoff_t key_of(const struct vfsr_spot *at)
 {
-	return (pgoff_t)vfsr_place_make(at->g->id, at->sector, 0) >>
-	       VFSR_PLACE_BYTE_BITS;
+	u64 place = vfsr_place_make(at->g->id, at->sector, 0);
+
+	return (pgoff_t)(place >> VFSR_PLACE_BYTE_BITS);
 }
 
 static bool get_one(struct address_space *map, pgoff_t key, u8 *buf)

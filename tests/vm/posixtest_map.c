@@ -221,7 +221,7 @@ static void test_statfs(void)
 		WORKS(fstatfs(fd, &after));
 		WORKS(close(fd));
 		if ((after.f_bavail - full.f_bavail) * (u64)before.f_bsize >
-			    16 << 20 &&
+			    24 << 20 &&
 		    after.f_bavail > full.f_bavail)
 			return;
 		usleep(200000);

@@ -36,21 +36,30 @@ create()
 	PY
 }
 
-count()
+# stat_of FIELD: of the disk; 1: reads so far, 3: sectors of 512 bytes that they read
+stat_of()
 {
-	local have
-	have=$(find "$MNT" -type f -printf '.' | wc -c)
+	awk -v field="$1" '{ print $field }' "/sys/class/block/${DISKS[0]##*/}/stat"
+}
+
+# Each inode is looked at; neighbours are read together.
+walk()
+{
+	local before have
+	before=$(stat_of 1)
+	have=$(find "$MNT" -type f -size -10000k -printf "%i\n" | wc -l)
+	walked=$(($(stat_of 1) - before))
 	echo "$have files found"
 	((have == number))
 }
 
-# What one mount reads, in sectors of 512 bytes.
+# What one mount reads, in sectors.
 reads()
 {
 	local before
 	umount "$MNT" && echo 3 >/proc/sys/vm/drop_caches || return
-	before=$(awk '{ print $3 }' "/sys/class/block/${DISKS[0]##*/}/stat")
-	mount_pool && echo $(($(awk '{ print $3 }' "/sys/class/block/${DISKS[0]##*/}/stat") - before))
+	before=$(stat_of 3)
+	mount_pool && echo $(($(stat_of 3) - before))
 }
 
 run 'mkfs and mount' mkfs_mount || exit 1
@@ -58,5 +67,6 @@ empty=$(reads)
 run "$number files" create
 full=$(reads)
 run "a mount reads $empty sectors with none of them, $full with all" test "$full" -le $((empty * 2))
-run 'all are found' count
+run 'all are found' walk
+run "$walked reads for that" test "$walked" -gt 0 -a "$walked" -lt $((number / 8))
 umount_fsck 'fsck'

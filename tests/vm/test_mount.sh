@@ -90,6 +90,14 @@ umount_fsck 'fsck at the end'
 dd if="$1" of="$3" bs=1M status=none
 run 'a copy of a member' says 'are both member 0' mount.vfsr LABEL='my pool' "$MNT" -o degraded
 
+# where all is named, other disks are left alone
+mkfs.vfsr -q -f "$1"
+echo 3 >/proc/sys/vm/drop_caches
+reads=$(awk '{ print $1 }' "/sys/class/block/${2##*/}/stat")
+run 'a pool of one' mount.vfsr "$1" "$MNT"
+equal 'no other disk is read' "$reads" "$(awk '{ print $1 }' "/sys/class/block/${2##*/}/stat")"
+umount "$MNT"
+
 # images
 modprobe loop
 truncate -s 100M /tmp/a.img /tmp/b.img

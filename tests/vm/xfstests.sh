@@ -27,7 +27,9 @@ import fcntl, socket, struct
 up = struct.pack("16sh14s", b"lo", 0x49, b"")  # IFF_UP, LOOPBACK, RUNNING
 fcntl.ioctl(socket.socket(), 0x8914, up)  # SIOCSIFFLAGS'
 
+# and others mount images
 modprobe loop
+
 # users that its tests act as
 for user in fsgqa:2001 123456-fsgqa:2002 fsgqa2:2003; do
 	grep -q "^${user%:*}:" /etc/passwd && continue

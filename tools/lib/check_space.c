@@ -57,7 +57,7 @@ static bool is_torn(const struct check *c, unsigned int m, const u8 *slot,
 static void say_cut(const struct check *c, unsigned int m, u64 pos)
 {
 	vfsr_info(
-		"%s: the copy of the newest record at byte %llu is not whole, as a power cut leaves it; the next mount writes it anew",
+		"%s: the copy of the newest record at byte %llu is not whole, as a power cut leaves it; the next writable mount writes it anew",
 		c->pool->dev[m]->path, (unsigned long long)pos);
 }
 
@@ -95,17 +95,17 @@ static void check_ring(struct check *c, unsigned int m, struct vfsr_super *s,
 		bool there = !vfsr_dev_read(c->pool->dev[m], slot,
 					    VFSR_SLOT_BYTES, pos);
 
-		if (there && !vfsr_super_decode(slot, VFSR_SLOT_BYTES, s, &f)) {
-			if (!cut || !is_older(c, (const void *)slot))
-				check_record(c, m, s);
-			else
-				say_cut(c, m, pos);
-		} else if (!there || !cut ||
-			   !is_torn(c, m, slot, s, slot + VFSR_SLOT_BYTES)) {
+		bool good = there &&
+			    !vfsr_super_decode(slot, VFSR_SLOT_BYTES, s, &f);
+
+		if (good && !(cut && is_older(c, (const void *)slot))) {
+			check_record(c, m, s);
+		} else if (there && cut &&
+			   is_torn(c, m, slot, s, slot + VFSR_SLOT_BYTES)) {
+			say_cut(c, m, pos);
+		} else {
 			f.where = pos;
 			vfsr_check_found(c, (int)m, 0, 0, &f);
-		} else {
-			say_cut(c, m, pos);
 		}
 	}
 }
