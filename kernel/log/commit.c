@@ -151,7 +151,7 @@ static void top_up(struct vfsr_log *log)
 		struct vfsr_stream *st = log->stream[i];
 
 		mutex_lock(&st->lock);
-		vfsr_stream_adjust(st);
+		vfsr_stream_adjust(st, log->yield);
 		mutex_unlock(&st->lock);
 	}
 }

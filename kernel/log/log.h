@@ -71,6 +71,7 @@ struct vfsr_log {
 					 * pool->record_lock */
 	void *mark;			/* VFSR_SLOT_BYTES for commit marks,
 					 * under commit_lock */
+	bool yield;			/* vfsr_log_yield()'s checkpoint, the same */
 	unsigned long soft_dirty;	/* dirty nodes and map pages that
 					 * start a checkpoint; twice that
 					 * holds updates back, three
@@ -197,6 +198,17 @@ int vfsr_log_read(struct vfsr_log *log, u64 id, u8 kind, struct vfsr_chunk *c,
  * Return: 0 or the error that stopped the filesystem.
  */
 int vfsr_log_commit(struct vfsr_log *log);
+
+/**
+ * vfsr_log_yield - give back grids that metadata keeps reserved beyond the fewest
+ * @log: log
+ *
+ * For when data finds no room. Needs a checkpoint, makes none if there is nothing to
+ * give. Context: as vfsr_log_commit().
+ *
+ * Return: 0, -EROFS, or -EIO after an error that stopped the filesystem.
+ */
+int vfsr_log_yield(struct vfsr_log *log);
 /* Ask for one in the background. */
 void vfsr_log_kick(struct vfsr_log *log);
 

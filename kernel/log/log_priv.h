@@ -52,8 +52,10 @@ int vfsr_stream_need_locked(struct vfsr_stream *st, u32 bytes);
  * written. st->lock held. */
 void vfsr_stream_top_up(struct vfsr_stream *st);
 /* The same for a checkpoint, before its record is prepared: a stream that has needed
- * none for long wants fewer. */
-void vfsr_stream_adjust(struct vfsr_stream *st);
+ * none for long wants fewer. @yield: a stream of metadata keeps the fewest. */
+void vfsr_stream_adjust(struct vfsr_stream *st, bool yield);
+/* Would a checkpoint that yields give anything back? */
+bool vfsr_streams_can_yield(struct vfsr_log *log);
 /* Add a chunk that is whole sectors, raw; its place is known at once. */
 int vfsr_stream_add_placed(struct vfsr_log *log, enum vfsr_stream_id id,
 			   const struct vfsr_chunk *c, const void *stored,

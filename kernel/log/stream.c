@@ -123,29 +123,60 @@ void vfsr_stream_top_up(struct vfsr_stream *st)
 	mutex_unlock(&gs->pool->record_lock);
 }
 
-/* Give back a spare without stripes: the commit that is being made drops it. */
-static void release_spare(struct vfsr_stream *st)
+/* Has it a spare that it could do without? The newest: older ones may have stripes. */
+static bool has_idle(const struct vfsr_stream *st)
 {
-	struct vfsr_grid *g = st->spare[st->nr_spare - 1];
-
-	if (READ_ONCE(g->rows_used))
-		return;
-	WRITE_ONCE(g->frozen, true);
-	vfsr_grid_put(g);
-	st->nr_spare--;
+	return st->nr_spare > MIN_SPARE &&
+	       !READ_ONCE(st->spare[st->nr_spare - 1]->rows_used);
 }
 
-void vfsr_stream_adjust(struct vfsr_stream *st)
+/* Give back that spare: the commit that is being made drops it. */
+static void release_spare(struct vfsr_stream *st)
+{
+	struct vfsr_grid *g = st->spare[--st->nr_spare];
+
+	WRITE_ONCE(g->frozen, true);
+	vfsr_grid_put(g);
+}
+
+/* Rows in spares of data are room for data, those of metadata are not. */
+static bool can_yield(const struct vfsr_stream *st)
+{
+	return st->use == VFSR_USE_META && has_idle(st);
+}
+
+bool vfsr_streams_can_yield(struct vfsr_log *log)
+{
+	bool found = false;
+	unsigned int i;
+
+	for (i = 0; i < VFSR_NR_STREAMS && !found; i++) {
+		struct vfsr_stream *st = log->stream[i];
+
+		mutex_lock(&st->lock);
+		found = can_yield(st);
+		mutex_unlock(&st->lock);
+	}
+	return found;
+}
+
+void vfsr_stream_adjust(struct vfsr_stream *st, bool yield)
 {
 	lockdep_assert_held(&st->lock);
-	if (st->nr_spare < st->want_spare) {
+	if (yield && can_yield(st)) {
+		st->want_spare = MIN_SPARE;
+		st->nr_idle = 0;
+		while (can_yield(st))
+			release_spare(st);
+	} else if (st->nr_spare < st->want_spare) {
 		st->nr_idle = 0;
 	} else if (++st->nr_idle >= IDLE_COMMITS && st->nr_spare > MIN_SPARE) {
 		st->nr_idle = 0;
 		/* a mount may find more than are wanted */
 		if (st->want_spare == st->nr_spare)
 			st->want_spare--;
-		release_spare(st);
+		if (has_idle(st))
+			release_spare(st);
 	}
 	vfsr_stream_top_up(st);
 }

@@ -155,6 +155,21 @@ int vfsr_log_commit(struct vfsr_log *log)
 	return err;
 }
 
+int vfsr_log_yield(struct vfsr_log *log)
+{
+	int err;
+
+	mutex_lock(&log->commit_lock);
+	err = check(log);
+	if (!err && vfsr_streams_can_yield(log)) {
+		log->yield = true;
+		err = vfsr_log_checkpoint(log);
+		log->yield = false;
+	}
+	mutex_unlock(&log->commit_lock);
+	return err;
+}
+
 void vfsr_log_kick(struct vfsr_log *log)
 {
 	mod_delayed_work(log->wq, &log->commit_work, 0);

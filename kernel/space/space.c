@@ -204,12 +204,25 @@ static bool enough(struct vfsr_space *sp, s64 data, s64 meta)
  * Make room: dirty data may need less than was promised for it, and a checkpoint
  * frees the grids that have become empty.
  */
-static int make_room(struct vfsr_space *sp)
+static int write_out(struct vfsr_space *sp)
 {
 	if (sp->write_back &&
 	    percpu_counter_sum_positive(&sp->data) >= VFSR_CHUNK_BYTES)
 		sp->write_back(sp->write_back_ctx);
 	return vfsr_log_commit(sp->log);
+}
+
+/* The last resort is what metadata keeps reserved beyond its need. */
+static int make_room(struct vfsr_space *sp, s64 data, s64 meta)
+{
+	int err = write_out(sp);
+
+	if (!err && !enough(sp, data, meta)) {
+		err = vfsr_log_yield(sp->log);
+		if (!err && !enough(sp, data, meta))
+			err = -ENOSPC;
+	}
+	return err;
 }
 
 /* Promise file data of @bytes and room for metadata of @meta raw bytes. */
@@ -219,11 +232,8 @@ static int promise(struct vfsr_space *sp, u64 bytes, s64 meta)
 	int err = 0;
 
 	mutex_lock(&sp->lock);
-	if (!enough(sp, data, meta)) {
-		err = make_room(sp);
-		if (!err && !enough(sp, data, meta))
-			err = -ENOSPC;
-	}
+	if (!enough(sp, data, meta))
+		err = make_room(sp, data, meta);
 	/* before the next one looks */
 	if (!err)
 		percpu_counter_add(&sp->data, (s64)bytes);
