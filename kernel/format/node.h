@@ -97,6 +97,14 @@ static_assert(sizeof(struct vfsr_disk_inode) == 192, "inode is ABI");
 static_assert(offsetof(struct vfsr_disk_inode, change) == 96, "inode is ABI");
 static_assert(offsetof(struct vfsr_disk_inode, spare) == 128, "inode is ABI");
 
+/* What chattr(1) sets, in `flags`; others are kept and have no effect. */
+#define VFSR_INODE_SYNC		0x01u	/* writes wait */
+#define VFSR_INODE_IMMUTABLE	0x02u
+#define VFSR_INODE_APPEND	0x04u	/* only grows */
+#define VFSR_INODE_NODUMP	0x08u
+#define VFSR_INODE_NOATIME	0x10u
+#define VFSR_INODE_DIRSYNC	0x20u	/* changes of names wait */
+
 #define VFSR_INODE_BYTES_MIN	112u
 #define VFSR_INODE_BYTES_ALIGN	8u
 

@@ -17,6 +17,8 @@
 
 /* Grids looked at by vfsr_grids_have_empty(); more than the open ones */
 #define EMPTY_SCAN 64u
+/* Discarded at once by vfsr_grids_trim(), unless a strip is more */
+#define TRIM_BYTES (64u << 20)
 
 /* --- which members --- */
 
@@ -427,6 +429,8 @@ int vfsr_grid_reserve(struct vfsr_grids *gs, const struct vfsr_policy *policy,
 	u64 id;
 	int err;
 
+	/* and so nothing that is free is taken while it is held */
+	lockdep_assert_held(&gs->pool->record_lock);
 	*out = NULL;
 	if (!vfsr_policy_ok(policy, gs->pool->super->strip_shift, NULL))
 		return -EINVAL;
@@ -537,7 +541,9 @@ static void discard_strips(struct vfsr_grids *gs, const struct vfsr_grid *g)
 			if (col[nr].device != col->device ||
 			    col[nr].strip != col->strip + nr)
 				break;
-		vfsr_dev_discard(gs->pool->dev[col->device], col->strip, nr);
+		/* advice only: whatever the device says, they are free */
+		(void)vfsr_dev_discard(gs->pool->dev[col->device], col->strip,
+				       nr);
 		c += nr;
 	}
 }
@@ -555,4 +561,98 @@ void vfsr_grids_freed(struct vfsr_grids *gs, struct list_head *list)
 		vfsr_grid_put(g);
 		cond_resched();
 	}
+}
+
+/* --- discarding what is free --- */
+
+/* The first run of free strips of a member within [*@strip, @end); 0 if there is none. */
+static u32 free_run(struct vfsr_grids *gs, unsigned int dev, u32 *strip,
+		    u32 end)
+{
+	u32 nr = 0;
+
+	spin_lock(&gs->lock);
+	if (eligible(gs, dev)) {
+		*strip = find_next_bit(gs->free[dev], end, *strip);
+		nr = find_next_zero_bit(gs->free[dev], end, *strip) - *strip;
+	}
+	spin_unlock(&gs->lock);
+	return nr;
+}
+
+/* Discard a run bit by bit, no longer than so much at once keeps others waiting. */
+static int trim_run(struct vfsr_grids *gs, unsigned int dev, u32 strip, u32 end,
+		    u64 *done)
+{
+	const unsigned int shift = gs->pool->super->strip_shift;
+	const u32 most = max(1u, TRIM_BYTES >> shift);
+	u32 nr;
+	int err;
+
+	while (strip < end) {
+		/* who reserves grids holds it, too: none of these is taken now */
+		mutex_lock(&gs->pool->record_lock);
+		nr = min(free_run(gs, dev, &strip, end), most);
+		err = nr ? vfsr_dev_discard(gs->pool->dev[dev], strip, nr) : 0;
+		mutex_unlock(&gs->pool->record_lock);
+		if (err || !nr)
+			return err;
+		*done += (u64)nr << shift;
+		strip += nr;
+		if (fatal_signal_pending(current))
+			return -ERESTARTSYS;
+		cond_resched();
+	}
+	return 0;
+}
+
+/* Strips [@strip, @end) of a member. */
+static int trim_member(struct vfsr_grids *gs, unsigned int dev, u32 strip,
+		       u32 end, u64 min_bytes, u64 *done)
+{
+	const unsigned int shift = gs->pool->super->strip_shift;
+	u32 nr;
+	int err = 0;
+
+	while (!err && strip < end) {
+		nr = free_run(gs, dev, &strip, end);
+		if (!nr)
+			break;
+		if ((u64)nr << shift >= min_bytes)
+			err = trim_run(gs, dev, strip, strip + nr, done);
+		strip += nr;
+	}
+	return err;
+}
+
+int vfsr_grids_trim(struct vfsr_grids *gs, u64 start, u64 end, u64 min_bytes,
+		    u64 *done)
+{
+	const unsigned int shift = gs->pool->super->strip_shift;
+	/* strips [from, to) of all, [base, ...) of the member */
+	u64 from = start >> shift, to = end >> shift, base = 0, first, last;
+	bool possible = false;
+	unsigned int i;
+	int err = 0;
+
+	if (start & ((1ull << shift) - 1))
+		from++;
+	*done = 0;
+	for (i = 0; i < gs->pool->nr_devs; i++) {
+		const struct vfsr_dev *d = gs->pool->dev[i];
+		u32 nr_strips = d ? d->nr_strips : 0;
+
+		first = clamp(from, base, base + nr_strips) - base;
+		last = clamp(to, base, base + nr_strips) - base;
+		base += nr_strips;
+		if (!d || !d->can_discard || !vfsr_dev_usable(d))
+			continue;
+		possible = true;
+		if (!err)
+			err = trim_member(gs, i, (u32)first, (u32)last,
+					  min_bytes, done);
+	}
+	if (start >= base << shift)
+		return -EINVAL;
+	return possible ? err : -EOPNOTSUPP;
 }

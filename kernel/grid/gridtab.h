@@ -307,6 +307,23 @@ bool vfsr_grids_have_empty(struct vfsr_grids *gs);
 /* The record is durable: discard the strips, make them free, drop the grids. */
 void vfsr_grids_freed(struct vfsr_grids *gs, struct list_head *list);
 
+/**
+ * vfsr_grids_trim - discard free strips
+ * @gs: grids
+ * @start: first byte; the strips of the members are numbered through, member after
+ *	   member, and strip i is bytes i * strip size and on
+ * @end: byte behind the last one; only strips that are in between as a whole
+ * @min_bytes: shorter runs of free neighbours are left alone
+ * @done: bytes that were discarded, also after an error
+ *
+ * Context: sleeps; no transaction. Grids are not reserved while one run is discarded.
+ *
+ * Return: 0, -EINVAL if @start is behind the last strip, -EOPNOTSUPP if no member has
+ * discard, -ERESTARTSYS, the error of a device.
+ */
+int vfsr_grids_trim(struct vfsr_grids *gs, u64 start, u64 end, u64 min_bytes,
+		    u64 *done);
+
 /* --- parity (grid_parity.c) --- */
 
 /* Vector operations of the kernel (raid6_pq, xor), compared with the core's at

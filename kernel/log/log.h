@@ -71,7 +71,7 @@ struct vfsr_log {
 					 * pool->record_lock */
 	void *mark;			/* VFSR_SLOT_BYTES for commit marks,
 					 * under commit_lock */
-	bool yield;			/* vfsr_log_yield()'s checkpoint, the same */
+	bool yield;			/* this checkpoint; commit_lock */
 	unsigned long soft_dirty;	/* dirty nodes and map pages that
 					 * start a checkpoint; twice that
 					 * holds updates back, three

@@ -170,8 +170,9 @@ int vfsr_pool_flush(struct vfsr_pool *p);
  * What that means for grids is found when they are used. Any context. */
 void vfsr_dev_fail(struct vfsr_dev *d, const char *why);
 
-/* Discard runs of strips; errors are ignored. May sleep. */
-void vfsr_dev_discard(struct vfsr_dev *d, u32 strip, u32 nr_strips);
+/* Discard a run of strips. May sleep. -EOPNOTSUPP if the device has no discard or must
+ * not be written, else what the device says. */
+int vfsr_dev_discard(struct vfsr_dev *d, u32 strip, u32 nr_strips);
 
 /* First sector of a strip. */
 static inline u64 vfsr_strip_sector(const struct vfsr_dev *d, u32 strip)

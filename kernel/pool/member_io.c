@@ -298,14 +298,13 @@ int vfsr_pool_flush(struct vfsr_pool *p)
 
 /* --- discard --- */
 
-void vfsr_dev_discard(struct vfsr_dev *d, u32 strip, u32 nr_strips)
+int vfsr_dev_discard(struct vfsr_dev *d, u32 strip, u32 nr_strips)
 {
 	unsigned int shift = d->pool->super->strip_shift - SECTOR_SHIFT;
 
 	if (!d->can_discard || d->pool->read_only || !vfsr_dev_usable(d))
-		return;
-	/* advice only: whatever the device says, the strips are free */
-	(void)blkdev_issue_discard(d->bdev,
-				   vfsr_strip_sector(d, strip) << BLOCK_SHIFT,
-				   (sector_t)nr_strips << shift, GFP_NOFS);
+		return -EOPNOTSUPP;
+	return blkdev_issue_discard(d->bdev,
+				    vfsr_strip_sector(d, strip) << BLOCK_SHIFT,
+				    (sector_t)nr_strips << shift, GFP_NOFS);
 }

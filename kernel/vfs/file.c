@@ -75,7 +75,7 @@ static ssize_t file_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	if (vfsr_log_error(vfsr_sb(inode->i_sb)->log))
 		return -EIO;
 	inode_lock(inode);
-	ret = generic_write_checks(iocb, from);
+	ret = IS_IMMUTABLE(inode) ? -EPERM : generic_write_checks(iocb, from);
 	if (ret > 0)
 		ret = write_locked(iocb, from);
 	inode_unlock(inode);
@@ -107,6 +107,8 @@ static vm_fault_t page_mkwrite(struct vm_fault *vmf)
 	bool promised = false, again;
 	int err;
 
+	if (IS_IMMUTABLE(inode))
+		return VM_FAULT_SIGBUS;
 	sb_start_pagefault(inode->i_sb);
 	err = file_update_time(file);
 	for (again = false; !err; again = true) {
@@ -248,5 +250,6 @@ const struct inode_operations vfsr_file_iops = {
 	.get_inode_acl = vfsr_get_acl,
 	.set_acl = vfsr_set_acl,
 	.fileattr_get = vfsr_fileattr_get,
+	.fileattr_set = vfsr_fileattr_set,
 	.fiemap = vfsr_fiemap,
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Inodes: header on disk to struct inode and back, attributes, fsync.
+ * Inodes: header on disk to struct inode and back, fsync.
  *
  * The header in the tree is the truth that checkpoints write. Whoever changes
  * struct inode for good does it within a transaction and calls
@@ -10,7 +10,6 @@
  * device numbers that the VFS could stumble over make the inode -EUCLEAN.
  */
 #include <linux/fs.h>
-#include <linux/fileattr.h>
 #include <linux/iversion.h>
 #include <linux/pagemap.h>
 #include <linux/posix_acl.h>
@@ -105,6 +104,7 @@ static void header_take(struct inode *inode, const struct vfsr_inode *in)
 	v->parent = in->parent;
 	v->btime = time_in(&in->btime);
 	v->flags = in->flags;
+	vfsr_flags_show(inode);
 	v->project = in->project;
 	v->policy = in->policy;
 	v->compress_alg = in->compress_alg;
@@ -380,6 +380,8 @@ static void inherit(struct inode *inode, const struct inode *dir)
 	struct vfsr_ino *v = vfsr_i(inode);
 
 	v->parent = dir->i_ino;
+	v->flags = vfsr_flags_inherited(d->flags, inode->i_mode);
+	vfsr_flags_show(inode);
 	v->project = d->project;
 	v->policy = d->policy;
 	v->compress_alg = d->compress_alg;
@@ -466,103 +468,6 @@ void vfsr_new_inode_undo(struct inode *inode)
 			      "an inode that got no name cannot be removed");
 	v->dead = true;
 	clear_nlink(inode);
-}
-
-/* --- attributes --- */
-
-/*
- * Archivers take a file of 0 blocks for one that is nothing but a hole. So what
- * is stored without a block of its own, or not yet written back, counts as
- * one block of 4 KiB.
- */
-static u64 blocks_shown(struct inode *inode)
-{
-	struct vfsr_ino *v = vfsr_i(inode);
-	u64 blocks = READ_ONCE(v->blocks);
-	struct vfsr_run run;
-	bool hole;
-
-	if (blocks || !S_ISREG(inode->i_mode) || !i_size_read(inode))
-		return blocks;
-	if (atomic_read(&v->nr_promised))
-		return VFSR_SECTOR_BYTES >> SECTOR_SHIFT;
-	hole = !vfsr_run_at(inode, 0, &run) && run.type == VFSR_RUN_HOLE &&
-	       !run.stored && run.bytes >= (u64)i_size_read(inode);
-	return hole ? 0 : VFSR_SECTOR_BYTES >> SECTOR_SHIFT;
-}
-
-int vfsr_getattr(struct mnt_idmap *idmap, const struct path *path,
-		 struct kstat *stat, u32 mask, unsigned int flags)
-{
-	struct inode *inode = d_inode(path->dentry);
-
-	generic_fillattr(idmap, mask, inode, stat);
-	stat->result_mask |= STATX_BTIME;
-	stat->btime = vfsr_i(inode)->btime;
-	if (mask & STATX_BLOCKS)
-		stat->blocks = blocks_shown(inode);
-	return 0;
-}
-
-/* Everything but the size. */
-static int attrs_store(struct mnt_idmap *idmap, struct inode *inode,
-		       const struct iattr *attr)
-{
-	struct vfsr_log *log = vfsr_sb(inode->i_sb)->log;
-	int err = vfsr_trans_begin(log);
-
-	if (err)
-		return err;
-	setattr_copy(idmap, inode, attr);
-	inode_inc_iversion(inode);
-	err = vfsr_inode_update(inode);
-	vfsr_trans_end(log);
-	/* it is so in memory: try again later */
-	if (err)
-		mark_inode_dirty(inode);
-	return err;
-}
-
-int vfsr_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
-		 struct iattr *attr)
-{
-	struct inode *inode = d_inode(dentry);
-	struct vfsr_sb *s = vfsr_sb(inode->i_sb);
-	loff_t old = i_size_read(inode);
-	bool resize;
-	int err;
-
-	err = setattr_prepare(idmap, dentry, attr);
-	if (err)
-		return err;
-	resize = attr->ia_valid & ATTR_SIZE && attr->ia_size != old;
-	/* shrinking must work on a full pool, and what is as short already */
-	if (!(attr->ia_valid & ATTR_SIZE) || attr->ia_size > old) {
-		err = vfsr_space_meta(&s->space, 1);
-		if (err)
-			return err;
-	}
-	if (resize) {
-		err = vfsr_setsize(inode, attr->ia_size);
-		if (err)
-			return err;
-		if (!(attr->ia_valid & ATTR_MTIME)) {
-			attr->ia_valid |= ATTR_MTIME | ATTR_CTIME;
-			attr->ia_mtime = current_time(inode);
-			attr->ia_ctime = attr->ia_mtime;
-		}
-	}
-	err = attrs_store(idmap, inode, attr);
-	if (!err && attr->ia_valid & ATTR_MODE)
-		err = posix_acl_chmod(idmap, dentry, inode->i_mode);
-	return err;
-}
-
-int vfsr_fileattr_get(struct dentry *dentry, struct fileattr *fa)
-{
-	fileattr_fill_flags(fa, 0);
-	fa->fsx_projid = vfsr_i(d_inode(dentry))->project;
-	return 0;
 }
 
 /* --- fsync --- */

@@ -6,6 +6,8 @@
  */
 #include <linux/capability.h>
 #include <linux/compat.h>
+#include <linux/mount.h>
+#include <linux/overflow.h>
 #include <linux/uaccess.h>
 
 #include "uapi/vfsr_ioctl.h"
@@ -57,6 +59,33 @@ static long do_shutdown(struct super_block *sb, u32 __user *arg)
 	return 0;
 }
 
+/* fstrim(8): discard what is free. What becomes free later is discarded then. */
+static long trim(struct file *file, struct fstrim_range __user *arg)
+{
+	struct vfsr_sb *s = vfsr_sb(file_inode(file)->i_sb);
+	struct fstrim_range r;
+	u64 end;
+	int err;
+
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	if (copy_from_user(&r, arg, sizeof(r)))
+		return -EFAULT;
+	if (check_add_overflow(r.start, r.len, &end))
+		end = U64_MAX;
+	err = mnt_want_write_file(file);
+	if (err)
+		return err;
+	err = vfsr_log_error(s->log) ? -EIO : 0;
+	if (!err)
+		err = vfsr_grids_trim(s->log->grids, r.start, end, r.minlen,
+				      &r.len);
+	mnt_drop_write_file(file);
+	if (err)
+		return err;
+	return copy_to_user(arg, &r, sizeof(r)) ? -EFAULT : 0;
+}
+
 long vfsr_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct inode *inode = file_inode(file);
@@ -68,6 +97,8 @@ long vfsr_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return put_user(inode->i_generation, (u32 __user *)p);
 	case FS_IOC_GETFSLABEL:
 		return get_label(vfsr_sb(inode->i_sb), p);
+	case FITRIM:
+		return trim(file, p);
 	case VFSR_IOC_SHUTDOWN:
 		return do_shutdown(inode->i_sb, p);
 	default:

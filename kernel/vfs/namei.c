@@ -305,6 +305,7 @@ const struct inode_operations vfsr_dir_iops = {
 	.get_inode_acl = vfsr_get_acl,
 	.set_acl = vfsr_set_acl,
 	.fileattr_get = vfsr_fileattr_get,
+	.fileattr_set = vfsr_fileattr_set,
 };
 
 const struct inode_operations vfsr_special_iops = {

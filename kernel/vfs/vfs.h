@@ -111,12 +111,6 @@ int vfsr_inode_update_locked(struct inode *inode);
 /* Transaction, vfsr_inode_update(), end. */
 int vfsr_inode_sync(struct inode *inode);
 int vfsr_write_inode(struct inode *inode, struct writeback_control *wbc);
-int vfsr_getattr(struct mnt_idmap *idmap, const struct path *path,
-		 struct kstat *stat, u32 mask, unsigned int flags);
-int vfsr_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
-		 struct iattr *attr);
-/* lsattr(1): no flags yet, but the project. */
-int vfsr_fileattr_get(struct dentry *dentry, struct fileattr *fa);
 /* fsync of files and directories. */
 int vfsr_fsync(struct file *file, loff_t start, loff_t end, int datasync);
 /* Set i_op, i_fop, a_ops by type. */
@@ -125,6 +119,21 @@ void vfsr_set_ops(struct inode *inode);
 int vfsr_inode_bad(const struct inode *inode, enum vfsr_reason reason, u64 have,
 		   u64 want);
 extern struct kmem_cache *vfsr_inode_cache;
+
+/* --- attr.c --- */
+
+int vfsr_getattr(struct mnt_idmap *idmap, const struct path *path,
+		 struct kstat *stat, u32 mask, unsigned int flags);
+int vfsr_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
+		 struct iattr *attr);
+/* lsattr(1), chattr(1) */
+int vfsr_fileattr_get(struct dentry *dentry, struct fileattr *fa);
+int vfsr_fileattr_set(struct mnt_idmap *idmap, struct dentry *dentry,
+		      struct fileattr *fa);
+/* Repeat the header's flags in i_flags; of an inode that nobody else has, or locked. */
+void vfsr_flags_show(struct inode *inode);
+/* What a new inode of type @mode takes over from its directory's flags. */
+u32 vfsr_flags_inherited(u32 flags, umode_t mode);
 
 /* --- unlinked.c --- */
 

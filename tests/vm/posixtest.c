@@ -166,8 +166,8 @@ static bool wanted(const char *name, char **names)
 int main(int argc, char **argv)
 {
 	static const struct test *const groups[] = {
-		name_tests, dir_tests,	data_tests,
-		map_tests,  attr_tests, xattr_tests,
+		name_tests, dir_tests,	 data_tests,  map_tests,
+		attr_tests, flags_tests, xattr_tests,
 	};
 	const struct test *t;
 	int status, worst = 0;

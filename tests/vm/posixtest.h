@@ -26,7 +26,7 @@ struct test {
 };
 
 extern const struct test name_tests[], dir_tests[], data_tests[], map_tests[],
-	attr_tests[], xattr_tests[];
+	attr_tests[], flags_tests[], xattr_tests[];
 
 void failed(const char *file, int line, const char *what)
 	__attribute__((noreturn));
