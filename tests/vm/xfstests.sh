@@ -27,8 +27,8 @@ import fcntl, socket, struct
 up = struct.pack("16sh14s", b"lo", 0x49, b"")  # IFF_UP, LOOPBACK, RUNNING
 fcntl.ioctl(socket.socket(), 0x8914, up)  # SIOCSIFFLAGS'
 
-# and others mount images
-modprobe loop
+# and others mount images, or make SCSI disks
+modprobe -a loop sd_mod
 
 # users that its tests act as
 for user in fsgqa:2001 123456-fsgqa:2002 fsgqa2:2003; do
@@ -51,6 +51,7 @@ cat >$top/local.config <<-END
 	export LOGWRITES_DEV=${disks[2]}
 	export RESULT_BASE=/vm/results
 	export MKFS_VFSR_PROG=mkfs.vfsr
+	export MKFS_OPTIONS=-q
 END
 
 mkfs.vfsr -q -f "${disks[0]}" || exit
