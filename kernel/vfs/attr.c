@@ -15,9 +15,6 @@
 
 #include "vfs/vfs.h"
 
-/* What an append-only file refuses besides a smaller size */
-#define APPEND_REFUSES (ATTR_MODE | ATTR_UID | ATTR_GID | ATTR_TIMES_SET)
-
 /* --- stat and what changes it --- */
 
 /*
@@ -86,9 +83,8 @@ int vfsr_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 	bool resize;
 	int err;
 
-	/* of files that were open for writing before, the VFS lets through more */
-	if (IS_IMMUTABLE(inode) ||
-	    (IS_APPEND(inode) && attr->ia_valid & APPEND_REFUSES))
+	/* the VFS lets ftruncate through if the file was open before */
+	if (IS_IMMUTABLE(inode))
 		return -EPERM;
 	err = setattr_prepare(idmap, dentry, attr);
 	if (err)
