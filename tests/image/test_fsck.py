@@ -15,6 +15,7 @@ from imagetest import (case, equal, expect, fsck, fsck_clean, make_pool,
                        overwrite, run, same_bytes)
 
 OK, CORRECTED, LEFT, ERROR, USAGE = 0, 1, 4, 8, 16
+HEAD = 512  # bytes of a record before its members
 
 
 def tree():
@@ -558,6 +559,25 @@ def record_that_is_older():
     equal([x['reason'] for x in doc['findings']], ['stale-member'], 'found')
     run('fsck.vfsr', '-p', *images, status=CORRECTED)
     fsck_clean(images)
+
+
+@case
+def record_whose_writing_was_cut():
+    """One copy ends in what its slot had before: nothing to repair, but said."""
+    images, _ = damaged_pool()
+    run('fsck.vfsr', '--rebuild-map', *images, status=CORRECTED)
+    fsck_clean(images)
+    with Pool(images) as p:
+        at = p.record_spots(1)[1]
+        expect(any(p.read(1, at + HEAD, SECTOR - HEAD)), 'nothing to cut')
+        p.write(1, at + HEAD, bytes(SECTOR - HEAD))
+    r = run('fsck.vfsr', '-n', *images)
+    expect('is not whole, as a power cut leaves it' in r.errors + r.text, r.errors)
+    # one that begins with something else is damage
+    with Pool(images) as p:
+        p.write(1, at, b'\xaa' * HEAD)
+    doc = fsck(images, '-n', status=LEFT)
+    equal([x['reason'] for x in doc['findings']], ['bad-magic'], 'found')
 
 
 @case
