@@ -534,6 +534,8 @@ static void discard_strips(struct vfsr_grids *gs, const struct vfsr_grid *g)
 {
 	unsigned int c = 0, nr;
 
+	if (!READ_ONCE(gs->discard))
+		return;
 	while (c < g->g.n) {
 		const struct vfsr_column *col = &g->col[c];
 

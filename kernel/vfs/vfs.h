@@ -23,6 +23,7 @@ struct vfsr_opts {
 	u8 compress_level;	/* 1..9 */
 	u8 compress_keep;	/* percent */
 	bool degraded;
+	bool discard;		/* what a freed grid had */
 	unsigned int commit_seconds;
 };
 

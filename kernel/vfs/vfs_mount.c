@@ -4,7 +4,7 @@
  *
  * A pool is one superblock, found by uuid, whichever member is named as the source.
  * Everything that is wrong is said through the fs_context, in sentences. Of
- * the options only compression and the commit interval may change by remount.
+ * the options compression, discard and the commit interval may change by remount.
  */
 #include <linux/fs_context.h>
 #include <linux/fs_parser.h>
@@ -31,6 +31,7 @@ enum param {
 	PARAM_COMMIT,
 	PARAM_ACL,
 	PARAM_FORCE,
+	PARAM_DISCARD,
 };
 
 const struct fs_parameter_spec vfsr_mount_params[] = {
@@ -41,13 +42,14 @@ const struct fs_parameter_spec vfsr_mount_params[] = {
 	fsparam_u32("commit", PARAM_COMMIT),
 	fsparam_flag("acl", PARAM_ACL),
 	fsparam_flag("force", PARAM_FORCE),
+	fsparam_flag_no("discard", PARAM_DISCARD),
 	{}
 };
 
 /* What the options said; only what is set counts. */
 struct mount_ctx {
 	struct vfsr_opts opts;
-	bool set_compress, set_keep, set_commit, force;
+	bool set_compress, set_keep, set_commit, set_discard, force;
 	char **paths; /* PATHS_MAX, filled from the front */
 	unsigned int nr_paths;
 };
@@ -60,6 +62,7 @@ void vfsr_opts_default(const struct vfsr_super *super, struct vfsr_opts *o)
 		.compress_level = super->compress_level ?: DEFAULT_LEVEL,
 		.compress_keep = super->compress_keep,
 		.commit_seconds = COMMIT_SECONDS,
+		.discard = true,
 	};
 }
 
@@ -73,6 +76,15 @@ static void opts_merge(const struct mount_ctx *m, struct vfsr_opts *o)
 		WRITE_ONCE(o->compress_keep, m->opts.compress_keep);
 	if (m->set_commit)
 		o->commit_seconds = m->opts.commit_seconds;
+	if (m->set_discard)
+		o->discard = m->opts.discard;
+}
+
+/* Tell the layers below what concerns them. */
+static void opts_apply(struct vfsr_sb *s)
+{
+	WRITE_ONCE(s->log->commit_seconds, s->opts.commit_seconds);
+	WRITE_ONCE(s->grids->discard, s->opts.discard);
 }
 
 /* --- parsing --- */
@@ -171,6 +183,10 @@ static int parse_param(struct fs_context *fc, struct fs_parameter *param)
 	case PARAM_FORCE:
 		m->force = true;
 		break;
+	case PARAM_DISCARD:
+		m->opts.discard = !result.negated;
+		m->set_discard = true;
+		break;
 	default: /* acl: always on */
 		break;
 	}
@@ -249,7 +265,7 @@ static int fill(struct fs_context *fc, struct super_block *sb)
 	vfsr_opts_default(s->pool->super, &s->opts);
 	s->opts.degraded = m->opts.degraded;
 	opts_merge(m, &s->opts);
-	WRITE_ONCE(s->log->commit_seconds, s->opts.commit_seconds);
+	opts_apply(s);
 	sb->s_flags |= SB_ACTIVE;
 	return 0;
 }
@@ -366,7 +382,7 @@ static int reconfigure(struct fs_context *fc)
 		sync_filesystem(sb);
 	}
 	opts_merge(fc->fs_private, &s->opts);
-	WRITE_ONCE(s->log->commit_seconds, s->opts.commit_seconds);
+	opts_apply(s);
 	return 0;
 }
 

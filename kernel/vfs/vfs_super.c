@@ -96,6 +96,8 @@ static int show_options(struct seq_file *m, struct dentry *root)
 		seq_printf(m, ",compress_keep=%u", s->opts.compress_keep);
 	if (s->opts.commit_seconds != def.commit_seconds)
 		seq_printf(m, ",commit=%u", s->opts.commit_seconds);
+	if (!s->opts.discard)
+		seq_puts(m, ",nodiscard");
 	return 0;
 }
 

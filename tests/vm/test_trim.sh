@@ -69,6 +69,18 @@ sync
 less=$(taken)
 run "after a file of 60 MB $more MiB, without it $less" test "$less" -le $((more - 50))
 
+run 'remount with nodiscard' mount -o remount,nodiscard "$MNT"
+run 'nodiscard is shown' grep -q 'vfsr.*nodiscard' /proc/mounts
+head -c 60M /dev/urandom >"$MNT/go"
+sync
+more=$(taken)
+rm "$MNT/go"
+sync
+less=$(taken)
+run "nodiscard: after a file of 60 MB $more MiB, without it $less" test "$less" -ge $((more - 5))
+run 'remount with discard' mount -o remount,discard "$MNT"
+refuse 'nodiscard is not shown' grep -q 'vfsr.*nodiscard' /proc/mounts
+
 # beside files that come and go
 while :; do fstrim "$MNT" || exit; done &
 trimmer=$!
