@@ -84,8 +84,8 @@ struct vfsr_grids {
 	u64 held_grids;			/* of the default data policy: the last
 					 * half as many are for metadata alone.
 					 * Set once, by the space layer */
-	bool discard;			/* freed strips; set by the mount's options,
-					 * nothing is before these are known */
+	bool discard;			/* freed strips; as the mount's options
+					 * say, until then none */
 	/* open and reserved grids, guarded by lock; see stripe.h */
 	struct list_head open_list;
 	unsigned int nr_open;
