@@ -71,6 +71,8 @@ static long trim(struct file *file, struct fstrim_range __user *arg)
 		return -EPERM;
 	if (copy_from_user(&r, arg, sizeof(r)))
 		return -EFAULT;
+	if (r.len < VFSR_SECTOR_BYTES)
+		return -EINVAL;
 	if (check_add_overflow(r.start, r.len, &end))
 		end = U64_MAX;
 	err = mnt_want_write_file(file);

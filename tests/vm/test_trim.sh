@@ -56,6 +56,7 @@ said=$(trimmed)
 left=$(taken)
 run "discarded: $said MiB, left $left" test "$said" -gt 150 -a "$left" -le $((290 - said + 5))
 refuse 'behind the end' fstrim -o 10G "$MNT"
+refuse 'less than a block' fstrim -l 1024 "$MNT"
 refuse 'not for users' setpriv --reuid 65534 --regid 65534 --clear-groups fstrim "$MNT"
 echo 3 >/proc/sys/vm/drop_caches
 sums | run 'contents' diff /tmp/sums -
